@@ -1,0 +1,99 @@
+"""Evidence: what an agent shows for its gate, and how far it can be trusted."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+
+INLINE_LIMIT = 256 * 1024
+"""Bytes of content that an item may carry in its metadata (wire.md, Keys)."""
+
+_SHA256_HEX = re.compile(r"[0-9a-fA-F]{64}")
+
+
+class Integrity(StrEnum):
+    """Whether an item's content is what the agent vouched for. Never verified by default (wire.md, faults, 6)."""
+
+    VERIFIED = "verified"
+    MISMATCH = "mismatch"
+    UNVERIFIABLE = "unverifiable"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceItem:
+    """One piece of evidence as the bundle lists it; `content_hash` is SHA-256 in hex, or empty."""
+
+    item_type: str
+    path: str
+    description: str = ""
+    content_hash: str = ""
+    metadata: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceBundle:
+    """All that an agent submitted for one gate.
+
+    `items` is None where they were too large to be listed; they are read when the gate is opened. `fields` are the
+    hash's raw fields; they lack what was left out, and so does any digest of them.
+    """
+
+    bundle_id: str
+    task_id: str
+    gate_type: str
+    git_sha: str
+    summary: str
+    created_at: datetime | None
+    items: tuple[EvidenceItem, ...] | None
+    fields: Mapping[bytes, bytes]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every field was read, so that the digest is the bundle's."""
+        return self.items is not None
+
+    @property
+    def digest(self) -> str:
+        """The bundle's evidence_digest.
+
+        Raises:
+            ValueError: the bundle was listed without its large fields; read it whole first.
+        """
+        if not self.is_whole:
+            raise ValueError("a digest needs the whole bundle")
+        return evidence_digest(self.fields)
+
+
+def evidence_digest(fields: Mapping[bytes, bytes]) -> str:
+    """Return SHA-256, in hex, over the canonical form of a bundle's fields (wire.md, Digest of a bundle).
+
+    The fields are sorted by their names' bytes; each is an 8-byte big-endian length and the name, then an 8-byte
+    big-endian length and the value.
+    """
+    canonical = sha256()
+    for name in sorted(fields):
+        for part in (name, fields[name]):
+            canonical.update(len(part).to_bytes(8, "big"))
+            canonical.update(part)
+    return canonical.hexdigest()
+
+
+def judge(item: EvidenceItem, content: bytes | None, *, rendered: bool = False) -> Integrity:
+    """Return how far `content` can be trusted to be what `item` vouches for.
+
+    Args:
+        item: the item as listed.
+        content: the raw bytes found for it; None if there are none.
+        rendered: whether the hash may be of a rendered text rather than of the content, as the orchestrator's code gates
+            have it for files at `path` (wire.md, faults, 6): then one that differs proves nothing.
+    """
+    if content is None:
+        return Integrity.MISSING
+    if _SHA256_HEX.fullmatch(item.content_hash) is None:
+        return Integrity.UNVERIFIABLE
+    if sha256(content).hexdigest() == item.content_hash.lower():
+        return Integrity.VERIFIED
+    return Integrity.UNVERIFIABLE if rendered else Integrity.MISMATCH

@@ -1,0 +1,55 @@
+"""What the screen shows of a gate: its queue and its state, derived from the gate and the time."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from hitl_desktop.domain.gate import Gate, GateStatus
+
+EXPIRING_WITHIN = timedelta(hours=1)
+"""How soon a gate must expire to stand in the queue of expiring ones."""
+
+
+class Queue(StrEnum):
+    """The reviewer's queues, in the order in which they are shown."""
+
+    PENDING = "pending"
+    EXPIRING = "expiring"
+    DECIDED = "decided"
+    QUARANTINE = "quarantine"
+
+
+class GateState(StrEnum):
+    """What a gate is to its reviewer; overdue is pending on the wire but can no longer be decided."""
+
+    PENDING = "pending"
+    OVERDUE = "overdue"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+
+def state_of(gate: Gate, now: datetime) -> GateState:
+    """Return the state of `gate` at `now`."""
+    if gate.status is GateStatus.PENDING and gate.is_overdue(now):
+        return GateState.OVERDUE
+    return GateState(gate.status)
+
+
+def is_expiring(gate: Gate, now: datetime) -> bool:
+    """Whether `gate` is still pending and its time runs out soon or has run out."""
+    if gate.status is not GateStatus.PENDING or gate.expires_at is None:
+        return False
+    return gate.expires_at - now <= EXPIRING_WITHIN
+
+
+def lacks_evidence(gate: Gate) -> tuple[str, ...]:
+    """Return the item types of which the gate's kind demands one, where its bundle has none; else nothing.
+
+    A gate of unknown type demands none, and a bundle listed without its items cannot be judged yet.
+    """
+    if gate.kind is None or gate.bundle.items is None:
+        return ()
+    given: Iterable[str] = (item.item_type for item in gate.bundle.items)
+    required = gate.kind.required_evidence
+    return () if any(item_type in required for item_type in given) else required

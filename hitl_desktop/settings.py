@@ -1,0 +1,287 @@
+"""Settings, read once from a TOML file and the environment.
+
+Precedence: the environment beats the file; within one of them a `HITL_*` name beats the orchestrator's own name for the
+same thing. The names of the orchestrator's variables and their meaning are those of wire.md, Tenancy.
+"""
+
+import getpass
+import os
+import socket
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import platformdirs
+
+from hitl_desktop.domain.tenant import GRAMMAR, InvalidTenantIdError, parse_tenant_id
+
+FILE_VARIABLE = "HITL_SETTINGS"
+NAMES = (
+    "REDIS_HOST",
+    "REDIS_PORT",
+    "REDIS_DB",
+    "REDIS_PASSWORD",
+    "KNOWLEDGE_STORE_HOST",
+    "KNOWLEDGE_STORE_PORT",
+    "KNOWLEDGE_STORE_COLLECTION",
+    "MULTI_TENANCY_ENABLED",
+    "DEFAULT_TENANT_ID",
+    "ALLOWED_TENANTS",
+    "TENANT_HEADER",
+    "HITL_REDIS_URL",
+    "HITL_CHROMA_URL",
+    "HITL_STATE_DIR",
+    "HITL_REVIEWER",
+    "HITL_KEY_FILE",
+    "HITL_KEY_LAYOUT",
+    "HITL_THEME",
+)
+ANY_TENANT = "*"
+_TRUE = frozenset({"true", "1", "yes"})
+_FALSE = frozenset({"false", "0", "no", ""})
+_MAX_PORT = 65535
+_KEY_BYTES = 32
+
+
+class SettingsError(ValueError):
+    """A setting is wrong; the message names the key, the value (never a secret one) and what is allowed."""
+
+
+class KeyLayout(StrEnum):
+    """How a tenant stands in a Redis key: `tenant:t:` or, for a cluster, `tenant:{t}:` with a hash tag."""
+
+    PLAIN = "plain"
+    HASHTAG = "hashtag"
+
+
+class ThemeChoice(StrEnum):
+    """Which palette the window takes; `system` follows the desktop."""
+
+    SYSTEM = "system"
+    LIGHT = "light"
+    DARK = "dark"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, valid. `redis_url` None means the embedded workspace; `default_tenant` None that none is named."""
+
+    state_dir: Path
+    reviewer: str
+    redis_url: str | None = None
+    chroma_url: str | None = None
+    documents_collection: str = "asdlc_documents"
+    multi_tenancy: bool = False
+    default_tenant: str | None = None
+    allowed_tenants: tuple[str, ...] = (ANY_TENANT,)
+    tenant_header: str = "X-Tenant-ID"
+    key_file: Path | None = None
+    key_layout: KeyLayout = KeyLayout.PLAIN
+    theme: ThemeChoice = ThemeChoice.SYSTEM
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the local workspace is used because no Redis is configured."""
+        return self.redis_url is None
+
+    def __repr__(self) -> str:
+        """Return the settings without the server's address, which may hold a password."""
+        return f"Settings(state_dir={str(self.state_dir)!r}, reviewer={self.reviewer!r}, embedded={self.is_embedded})"
+
+
+def settings_file(environment: Mapping[str, str]) -> Path:
+    """Return where the TOML file is looked for: `HITL_SETTINGS`, else the user's configuration folder."""
+    named = environment.get(FILE_VARIABLE)
+    return Path(named) if named else platformdirs.user_config_path("hitl-desktop", appauthor=False) / "settings.toml"
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings of this process.
+
+    Reads the disk; nothing is created. Blank variables count as unset.
+
+    Raises:
+        SettingsError: a value is not allowed, or the file cannot be read.
+    """
+    environment = os.environ if environment is None else environment
+    source = _Source(environment, _read_file(settings_file(environment), named=FILE_VARIABLE in environment))
+    multi_tenancy = source.flag("MULTI_TENANCY_ENABLED")
+    allowed = _allowed_tenants(source)
+    return Settings(
+        state_dir=_state_dir(source),
+        reviewer=source.text("HITL_REVIEWER") or _account(),
+        redis_url=_redis_url(source),
+        chroma_url=_chroma_url(source),
+        documents_collection=source.text("KNOWLEDGE_STORE_COLLECTION") or "asdlc_documents",
+        multi_tenancy=multi_tenancy,
+        default_tenant=_default_tenant(source, allowed),
+        allowed_tenants=allowed,
+        tenant_header=source.text("TENANT_HEADER") or "X-Tenant-ID",
+        key_file=_key_file(source),
+        key_layout=KeyLayout(source.choice("HITL_KEY_LAYOUT", tuple(KeyLayout)) or KeyLayout.PLAIN),
+        theme=ThemeChoice(source.choice("HITL_THEME", tuple(ThemeChoice)) or ThemeChoice.SYSTEM),
+    )
+
+
+class _Source:
+    """The environment over the file; both by the same names."""
+
+    def __init__(self, environment: Mapping[str, str], file: Mapping[str, str]) -> None:
+        self._layers = (environment, file)
+
+    def text(self, name: str) -> str:
+        return self.first(name)[1]
+
+    def first(self, *names: str) -> tuple[str, str]:
+        """Return the name and value set first: source by source, and in each by the order of `names`."""
+        for layer in self._layers:
+            for name in names:
+                if value := layer.get(name, "").strip():
+                    return name, value
+        return names[0], ""
+
+    def flag(self, name: str) -> bool:
+        value = self.text(name).lower()
+        if value not in _TRUE | _FALSE:
+            # The orchestrator reads any other word as false; a typing error must not turn the walls off.
+            raise SettingsError(f"{name} is {value!r}; allowed are true, 1, yes, false, 0 and no.")
+        return value in _TRUE
+
+    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
+        value = self.text(name).lower()
+        if value and value not in allowed:
+            raise SettingsError(f"{name} is {value!r}; allowed are {', '.join(allowed)}.")
+        return value
+
+    def number(self, name: str, default: int, highest: int) -> int:
+        value = self.text(name)
+        if not value:
+            return default
+        if not value.isascii() or not value.isdigit() or int(value) > highest:
+            raise SettingsError(f"{name} is {value!r}; allowed are whole numbers from 0 to {highest}.")
+        return int(value)
+
+
+def _read_file(path: Path, *, named: bool) -> dict[str, str]:
+    try:
+        with path.open("rb") as file:
+            table = tomllib.load(file)
+    except FileNotFoundError:
+        if named:
+            raise SettingsError(f"{FILE_VARIABLE} is {str(path)!r}; no such file: allowed is a TOML file.") from None
+        return {}
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The settings file {str(path)!r} cannot be read as TOML: {error}.") from None
+    values: dict[str, str] = {}
+    for key, value in table.items():
+        name = key.upper()
+        if name not in NAMES:
+            raise SettingsError(f"{key} in {str(path)!r} is no setting; allowed are {', '.join(NAMES)}.")
+        values[name] = _file_value(name, value)
+    return values
+
+
+def _file_value(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int)):
+        return str(value)
+    if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
+        return ",".join(value)
+    raise SettingsError(f"{name} is {value!r}; allowed are a text, a number, true or false, or a list of texts.")
+
+
+def _redis_url(source: _Source) -> str | None:
+    name, value = source.first("HITL_REDIS_URL", "REDIS_HOST")
+    port = source.number("REDIS_PORT", 6379, _MAX_PORT)
+    database = source.number("REDIS_DB", 0, 2**31 - 1)
+    if not value:
+        return None
+    if name == "REDIS_HOST":
+        password = source.text("REDIS_PASSWORD")
+        secret = f":{quote(password, safe='')}@" if password else ""
+        host = f"[{value}]" if ":" in value else value
+        return f"redis://{secret}{host}:{port}/{database}"
+    return _checked_url(name, value, ("redis", "rediss", "unix"))
+
+
+def _chroma_url(source: _Source) -> str | None:
+    name, value = source.first("HITL_CHROMA_URL", "KNOWLEDGE_STORE_HOST")
+    port = source.number("KNOWLEDGE_STORE_PORT", 8000, _MAX_PORT)
+    if not value:
+        return None
+    if name == "KNOWLEDGE_STORE_HOST":
+        return f"http://{f'[{value}]' if ':' in value else value}:{port}"
+    return _checked_url(name, value, ("http", "https"))
+
+
+def _checked_url(name: str, value: str, schemes: tuple[str, ...]) -> str:
+    allowed = f"allowed are addresses that begin with {', '.join(f'{scheme}://' for scheme in schemes)}"
+    try:
+        parts = urlsplit(value)
+        shown = value.replace(f"{parts.username or ''}:{parts.password}@", "…@") if parts.password else value
+        if parts.scheme not in schemes or not (parts.path if parts.scheme == "unix" else parts.hostname):
+            raise SettingsError(f"{name} is {shown!r}; {allowed}.")
+        _ = parts.port
+    except SettingsError:
+        raise
+    except ValueError:
+        raise SettingsError(f"{name} is not an address that can be read; {allowed}.") from None
+    return value
+
+
+def _allowed_tenants(source: _Source) -> tuple[str, ...]:
+    tenants = tuple(dict.fromkeys(part.strip() for part in source.text("ALLOWED_TENANTS").split(",") if part.strip()))
+    for tenant in tenants:
+        if tenant != ANY_TENANT:
+            _tenant("ALLOWED_TENANTS", tenant)
+    return tenants or (ANY_TENANT,)
+
+
+def _default_tenant(source: _Source, allowed: tuple[str, ...]) -> str | None:
+    value = source.text("DEFAULT_TENANT_ID")
+    if not value:
+        return None
+    _tenant("DEFAULT_TENANT_ID", value)
+    if ANY_TENANT not in allowed and value not in allowed:
+        raise SettingsError(f"DEFAULT_TENANT_ID is {value!r}; allowed are the ALLOWED_TENANTS: {', '.join(allowed)}.")
+    return value
+
+
+def _tenant(name: str, value: str) -> None:
+    try:
+        parse_tenant_id(value)
+    except InvalidTenantIdError:
+        raise SettingsError(f"{name} is {value!r}; allowed are tenant ids of {GRAMMAR}.") from None
+
+
+def _state_dir(source: _Source) -> Path:
+    value = source.text("HITL_STATE_DIR")
+    folder = Path(value).expanduser() if value else platformdirs.user_data_path("hitl-desktop", appauthor=False)
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(f"HITL_STATE_DIR is {str(folder)!r}, which is a file; allowed is a folder.")
+    return folder.absolute()
+
+
+def _key_file(source: _Source) -> Path | None:
+    value = source.text("HITL_KEY_FILE")
+    if not value:
+        return None
+    path = Path(value).expanduser()
+    allowed = f"allowed is a file of {_KEY_BYTES} bytes that only its owner may read (mode 0600)"
+    try:
+        status = path.stat()
+    except OSError:
+        raise SettingsError(f"HITL_KEY_FILE is {value!r}, which cannot be read; {allowed}.") from None
+    if status.st_size != _KEY_BYTES:
+        raise SettingsError(f"HITL_KEY_FILE is {value!r}, which has {status.st_size} bytes; {allowed}.")
+    if os.name == "posix" and status.st_mode & 0o077:
+        raise SettingsError(f"HITL_KEY_FILE is {value!r}, which others may read; {allowed}.")
+    return path
+
+
+def _account() -> str:
+    return f"{getpass.getuser()}@{socket.gethostname()}"
