@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import platformdirs
 
@@ -222,14 +222,13 @@ def _checked_url(name: str, value: str, schemes: tuple[str, ...]) -> str:
     allowed = f"allowed are addresses that begin with {', '.join(f'{scheme}://' for scheme in schemes)}"
     try:
         parts = urlsplit(value)
-        shown = value.replace(f"{parts.username or ''}:{parts.password}@", "…@") if parts.password else value
-        if parts.scheme not in schemes or not (parts.path if parts.scheme == "unix" else parts.hostname):
-            raise SettingsError(f"{name} is {shown!r}; {allowed}.")
-        _ = parts.port
-    except SettingsError:
-        raise
+        port_is_legal = parts.port is None or parts.port <= _MAX_PORT
     except ValueError:
         raise SettingsError(f"{name} is not an address that can be read; {allowed}.") from None
+    place = parts.path if parts.scheme == "unix" else parts.hostname
+    if parts.scheme not in schemes or not place or not port_is_legal:
+        shown = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
+        raise SettingsError(f"{name} is {shown!r}; {allowed}.")
     return value
 
 

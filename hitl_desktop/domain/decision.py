@@ -70,7 +70,8 @@ class Decision:
 class Decided:
     """How a gate was decided, by whomever: the answer to a decision and the content of a conflict.
 
-    `reviewer`, `reason` and `decision_id` may be empty, `decided_at` None: an orchestrator's own decision leaves little.
+    `reviewer`, `reason` and `decision_id` may be empty and `decided_at` None: an orchestrator's own decision leaves
+    little.
     """
 
     request_id: str

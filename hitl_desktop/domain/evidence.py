@@ -87,8 +87,8 @@ def judge(item: EvidenceItem, content: bytes | None, *, rendered: bool = False) 
     Args:
         item: the item as listed.
         content: the raw bytes found for it; None if there are none.
-        rendered: whether the hash may be of a rendered text rather than of the content, as the orchestrator's code gates
-            have it for files at `path` (wire.md, faults, 6): then one that differs proves nothing.
+        rendered: whether the hash may be of a rendered text rather than of the content, as the orchestrator's code
+            gates have it for files at `path` (wire.md, faults, 6): then one that differs proves nothing.
     """
     if content is None:
         return Integrity.MISSING

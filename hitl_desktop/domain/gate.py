@@ -77,8 +77,8 @@ class GateStatus(StrEnum):
 class Gate:
     """One gate as its hash and its evidence bundle tell it.
 
-    `expires_text` is `expires_at` exactly as the hash holds it, which the decision script compares. The four fields from
-    `decision_id` on are this application's own and stand only in hashes that it decided.
+    `expires_text` is `expires_at` exactly as the hash holds it, which the decision script compares. The four fields
+    from `decision_id` on are this application's own and stand only in hashes that it decided.
     """
 
     request_id: str

@@ -16,8 +16,8 @@ class InvalidTenantIdError(ValueError):
 def parse_tenant_id(text: str) -> str:
     """Return `text` if it is a legal tenant id.
 
-    The orchestrator leaves ids unchecked (wire.md, faults, 9). Here `_` and `:` are refused, because they end a tenant's
-    prefix in Chroma and Redis: with them tenant `a` and tenant `a_b` could own the same collection.
+    The orchestrator leaves ids unchecked (wire.md, faults, 9). Here `_` and `:` are refused, because they end a
+    tenant's prefix in Chroma and Redis: with them tenant `a` and tenant `a_b` could own the same collection.
 
     Raises:
         InvalidTenantIdError: `text` is outside the grammar.

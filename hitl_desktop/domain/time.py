@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 def parse_time(text: str) -> datetime:
     """Return the moment that `text` names, aware, in UTC.
@@ -18,3 +20,8 @@ def parse_time(text: str) -> datetime:
 def format_time(moment: datetime) -> str:
     """Return `moment` as the orchestrator writes it: UTC, `+00:00`, always with microseconds."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def epoch(moment: datetime) -> float:
+    """Return `moment` in seconds since 1970, as the pending set and the scripts take it."""
+    return (moment - _EPOCH).total_seconds()

@@ -1,0 +1,150 @@
+"""The connection to one tenant's Redis: retries off, bounded waits, errors typed by cause."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis.exceptions as fault
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from hitl_desktop.services.errors import Interrupted, Malformed, Refused, ServiceError, Unavailable
+from hitl_desktop.services.scripts import Script
+
+ANSWER_WITHIN = 5.0
+"""Seconds in which the server must answer; a blocking read must ask for less."""
+
+
+class Connection:
+    """A narrow way to one Redis-compatible server: commands by name, scripts by their text, never a raw client."""
+
+    def __init__(self, client: Redis, address: str) -> None:
+        self._client = client
+        self.address = address
+
+    async def read(self, *command: bytes | str | float) -> Any:
+        """Send one command that only reads, and return its reply as redis-py's RESP2 parser gives it.
+
+        Raises:
+            ServiceError: Unavailable, Refused or Malformed (the key holds another type).
+        """
+        with translated(self.address):
+            return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
+
+    async def read_together(self, commands: Sequence[tuple[bytes | str | float, ...]]) -> list[Any]:
+        """Send several commands that only read as one transaction, and return their replies.
+
+        Raises:
+            ServiceError: as for `read`.
+        """
+        with translated(self.address):
+            async with self._client.pipeline(transaction=True) as pipeline:
+                for command in commands:
+                    pipeline.execute_command(*command)
+                return await pipeline.execute()
+
+    async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Any:
+        """Run a script that only reads, and return its reply.
+
+        Raises:
+            ServiceError: as for `read`.
+        """
+        with translated(self.address):
+            return await self._evaluate(script, keys, arguments)
+
+    async def write(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Any:
+        """Run a script that writes, exactly once or not at all, and return its reply.
+
+        Raises:
+            Unavailable: nothing was sent.
+            Interrupted: it was sent and may have run; only the ids in it can tell.
+            ServiceError: otherwise as for `read`.
+        """
+        await self.read("PING")
+        with translated(self.address, lost=Interrupted):
+            return await self._evaluate(script, keys, arguments)
+
+    async def _evaluate(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Any:
+        try:
+            return await self._client.evalsha(script.sha, len(keys), *keys, *arguments)
+        except fault.NoScriptError:
+            # A restarted server or a promoted replica has forgotten it; nothing ran.
+            return await self._client.eval(script.text, len(keys), *keys, *arguments)
+
+
+@asynccontextmanager
+async def connect(url: str) -> AsyncIterator[Connection]:
+    """Yield a connection to the server at `url` (redis, rediss or unix); connecting happens at the first command.
+
+    redis-py repeats a command up to ten times after a lost connection, which doubles every write that did run: retries
+    are off here, and whoever may repeat does so by id.
+    """
+    client: Redis = Redis.from_url(
+        url,
+        protocol=2,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=ANSWER_WITHIN,
+        socket_connect_timeout=ANSWER_WITHIN,
+        driver_info=None,
+    )
+    try:
+        yield Connection(client, shown_address(url))
+    finally:
+        await client.aclose(close_connection_pool=True)
+
+
+def shown_address(url: str) -> str:
+    """Return `url` as it may be shown and logged: without user name and password."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return parts.path
+    return f"{parts.hostname}:{parts.port or 6379}"
+
+
+@contextmanager
+def translated(address: str, *, lost: type[Unavailable] = Unavailable) -> Iterator[None]:
+    """Turn redis-py's errors into service errors; `lost` is what a lost connection becomes."""
+    try:
+        yield
+    except (fault.AuthenticationError, fault.AuthorizationError, fault.NoPermissionError) as error:
+        raise _refused(address, str(error)) from None
+    except (fault.ConnectionError, fault.TimeoutError, OSError, asyncio.IncompleteReadError) as error:
+        raise _unavailable(address, error, lost) from None
+    except fault.ResponseError as error:
+        raise _by_word(address, str(error)) from None
+    except fault.RedisError as error:
+        raise Malformed(f"The server at {address} answered in a way that cannot be read: {error}.") from None
+
+
+def _unavailable(address: str, error: Exception, lost: type[Unavailable]) -> ServiceError:
+    text = str(error)
+    if "invalid username-password" in text or "AUTH" in text:
+        return _refused(address, text)
+    if lost is Interrupted:
+        message = f"The connection to {address} was lost while writing, so it is unknown whether it was written."
+        return Interrupted(message)
+    if isinstance(error, fault.BusyLoadingError):
+        return Unavailable(
+            f"The server at {address} is still loading its data; nothing was written, try again shortly."
+        )
+    return Unavailable(f"The server at {address} cannot be reached; nothing was written, try again when it is back.")
+
+
+def _by_word(address: str, text: str) -> ServiceError:
+    word = text.split(" ", 1)[0]
+    if word in {"NOAUTH", "WRONGPASS", "NOPERM"} or "ACL" in text or "permission" in text.lower():
+        return _refused(address, text)
+    if "WRONGTYPE" in text:
+        return Malformed(f"A record at {address} has another type than agreed, so nothing was written: {text}.")
+    if word in {"OOM", "MISCONF", "READONLY", "NOREPLICAS"}:
+        return Refused(f"The server at {address} takes no writes at present, so nothing was written: {text}.")
+    return Refused(f"The server at {address} refused: {text}.")
+
+
+def _refused(address: str, text: str) -> Refused:
+    if "NOPERM" in text or "permission" in text.lower():
+        return Refused(f"The server at {address} does not permit this, so nothing was written: {text}.")
+    return Refused(f"The server at {address} refused the user name or password; nothing was read or written.")

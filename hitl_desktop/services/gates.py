@@ -1,0 +1,234 @@
+"""One tenant's gates in Redis: read, request, decide, expire."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
+
+import msgpack
+
+from hitl_desktop.domain.decision import Decided, Decision
+from hitl_desktop.domain.event import EventType
+from hitl_desktop.domain.gate import Gate, Quarantined
+from hitl_desktop.domain.time import epoch
+from hitl_desktop.services import scripts
+from hitl_desktop.services.codec import decode_gate
+from hitl_desktop.services.connection import Connection
+from hitl_desktop.services.encoding import GateRequest, decision_record, gate_event, request_record
+from hitl_desktop.services.errors import (
+    AlreadyDecided,
+    Conflict,
+    EvidenceChanged,
+    Malformed,
+    NotFound,
+    Overdue,
+    ServiceError,
+)
+from hitl_desktop.services.history import decided_in, decider
+from hitl_desktop.tenancy import TenantNames, require_tenant
+
+PAGE = 200
+"""Gates in one reply: enough to be fast, few enough for a frame to fit between two."""
+LISTED_FIELD = 16 * 1024
+REPLY_BUDGET = 512 * 1024
+_WHOLE = 512 * 1024 * 1024
+_IDS = 20_000
+
+Record = Gate | Quarantined
+
+
+class Gates:
+    """The gates of the tenant that `names` was made for."""
+
+    def __init__(self, connection: Connection, names: TenantNames) -> None:
+        self._connection = connection
+        self._names = names
+
+    async def pending_ids(self) -> tuple[str, ...]:
+        """Return the ids of all gates that wait, soonest to expire first, as one moment had them.
+
+        Raises:
+            ServiceError: the pending set cannot be read.
+        """
+        require_tenant(self._names.tenant_id)
+        key = self._names.pending_gates
+        count = await self._connection.read("ZCARD", key)
+        # Ranks shift when a gate leaves, so the slices are read as one transaction; each stays under 1 MiB.
+        slices = [("ZRANGE", key, start, start + _IDS - 1) for start in range(0, count + _IDS, _IDS)]
+        replies = await self._connection.read_together(slices)
+        return tuple(member.decode("utf-8", "replace") for reply in replies for member in reply)
+
+    async def count_pending(self) -> int:
+        """Return how many gates wait.
+
+        Raises:
+            ServiceError: the pending set cannot be read.
+        """
+        require_tenant(self._names.tenant_id)
+        return int(await self._connection.read("ZCARD", self._names.pending_gates))
+
+    async def read(self, request_ids: Sequence[str], *, whole: bool = False) -> list[Record]:
+        """Return the gates named, with their bundles; at most as many as one reply holds, but at least one.
+
+        Args:
+            request_ids: at most `PAGE` ids.
+            whole: also read fields over `LISTED_FIELD` bytes, which a list leaves out.
+
+        Raises:
+            ServiceError: nothing can be read; a single bad record is returned quarantined instead.
+        """
+        require_tenant(self._names.tenant_id)
+        keys = [self._names.gate_request(request_id) for request_id in request_ids]
+        limit = _WHOLE if whole else LISTED_FIELD
+        arguments: list[str | int] = [limit, REPLY_BUDGET, self._names.evidence_bundle("")]
+        packed = await self._connection.run(scripts.READ_GATES, keys, arguments)
+        entries = msgpack.unpackb(packed, raw=True)
+        return [decode_gate(*entry) for entry in zip(keys, request_ids, entries, strict=False)]
+
+    async def read_all(self, request_ids: Sequence[str], *, whole: bool = False) -> AsyncIterator[list[Record]]:
+        """Yield the gates named, in their order, page by page.
+
+        Raises:
+            ServiceError: as for `read`.
+        """
+        start = 0
+        while start < len(request_ids):
+            page = await self.read(request_ids[start : start + PAGE], whole=whole)
+            start += len(page)
+            yield page
+
+    async def get(self, request_id: str) -> Gate:
+        """Return one gate with its whole bundle.
+
+        Raises:
+            NotFound: there is no such gate.
+            Malformed: its record cannot be read.
+            ServiceError: as for `read`.
+        """
+        record = (await self.read([request_id], whole=True))[0]
+        if isinstance(record, Gate):
+            return record
+        if record.reason == "the gate does not exist":
+            raise NotFound(f"There is no gate {request_id!r} here; list the gates to see which there are.")
+        raise Malformed(f"Gate {request_id!r} cannot be decided because its record is damaged: {record.reason}.")
+
+    async def decide(self, decision: Decision, gate: Gate) -> Decided:
+        """Write `decision` about `gate`, as it was on the reviewer's screen, in one atomic step.
+
+        The same decision_id sent again returns the first result and writes nothing.
+
+        Raises:
+            AlreadyDecided: someone else decided first; the error says who, what and when.
+            Overdue: its time has run out, by the server's clock.
+            EvidenceChanged: the bundle or the deadline is not what `gate` shows.
+            NotFound: the gate is gone.
+            Interrupted: the connection was lost after sending; send the same decision again to learn what happened.
+            ServiceError: Unavailable, Refused or Malformed; nothing was written.
+        """
+        require_tenant(self._names.tenant_id)
+        ask = decision_record(decision, gate, self._names.tenant_id)
+        outcome, fields = await self._write(scripts.DECIDE, self._keys(gate), ask)
+        if outcome in {"written", "repeated"}:
+            decided = _decided_by(decision) if outcome == "written" else decided_in(decision.request_id, fields)
+            if decided.status != decision.verdict:
+                raise AlreadyDecided(decided)
+            return decided
+        if outcome == "decided":
+            raise await self._conflict(gate, fields)
+        raise _refusal(outcome)
+
+    async def expire(self, gate: Gate) -> None:
+        """End `gate`, whose time has run out: set it expired, take it off the pending set, publish gate_expired.
+
+        Raises:
+            AlreadyDecided: it was decided in time.
+            Conflict: its time has not run out by the server's clock, or its deadline changed.
+            NotFound: the gate is gone.
+            ServiceError: as for `decide`.
+        """
+        require_tenant(self._names.tenant_id)
+        if gate.expires_at is None:
+            raise Conflict("This gate has no deadline, so it does not expire.")
+        metadata = {"request_id": gate.request_id}
+        event = gate_event(EventType.GATE_EXPIRED, gate, self._names.tenant_id, metadata, gate.expires_at)
+        ask = {
+            "request_id": gate.request_id,
+            "expires_text": gate.expires_text,
+            "expires_epoch": epoch(gate.expires_at),
+            "event": event,
+        }
+        keys = [self._names.gate_request(gate.request_id), self._names.pending_gates, self._names.events]
+        outcome, fields = await self._write(scripts.EXPIRE, keys, ask)
+        if outcome == "decided" and fields.get(b"status") != b"expired":
+            raise await self._conflict(gate, fields)
+        if outcome == "early":
+            raise Conflict("This gate's time has not run out by the server's clock.")
+        if outcome in _REFUSALS:
+            raise _refusal(outcome)
+
+    async def request(self, request: GateRequest) -> bool:
+        """Ask for a decision, exactly as the orchestrator does, in one atomic step.
+
+        Returns:
+            Whether it was written; False if a gate of that request_id exists, which is left as it is.
+
+        Raises:
+            Interrupted: the connection was lost after sending; sending the same request again is safe.
+            ServiceError: Unavailable, Refused or Malformed; nothing was written.
+        """
+        require_tenant(self._names.tenant_id)
+        ask = request_record(request, self._names.tenant_id)
+        bundle_key = self._names.evidence_bundle(request.bundle["bundle_id"])
+        keys = self._key_list(request.request_id, bundle_key, request.task_id)
+        outcome, _ = await self._write(scripts.REQUEST, keys, ask)
+        return outcome == "written"
+
+    def _keys(self, gate: Gate) -> list[str]:
+        return self._key_list(gate.request_id, self._names.evidence_bundle(gate.evidence_bundle_id), gate.task_id)
+
+    def _key_list(self, request_id: str, bundle_key: str, task_id: str) -> list[str]:
+        names = self._names
+        log = names.decision_log(task_id)
+        return [names.gate_request(request_id), bundle_key, names.pending_gates, log, names.audit, names.events]
+
+    async def _write(
+        self, script: scripts.Script, keys: Sequence[str], ask: Mapping[str, Any]
+    ) -> tuple[str, dict[bytes, bytes]]:
+        packed = msgpack.packb(ask, use_bin_type=False)
+        outcome, *rest = await self._connection.write(script, keys, [packed])
+        flat = rest[0] if rest else []
+        return outcome.decode(), dict(zip(flat[::2], flat[1::2], strict=True))
+
+    async def _conflict(self, gate: Gate, fields: Mapping[bytes, bytes]) -> Conflict:
+        decided = decided_in(gate.request_id, fields)
+        if decided.status == "expired":
+            return Overdue()
+        if not decided.reviewer:
+            # An orchestrator's own decision leaves no reviewer in the hash (wire.md, A decision).
+            decided = await decider(self._connection, self._names, gate) or decided
+        return AlreadyDecided(decided)
+
+
+def _gone() -> NotFound:
+    return NotFound("This gate no longer exists on the server, so nothing was decided.")
+
+
+_REFUSALS: Mapping[str, Callable[[], ServiceError]] = {
+    "missing": _gone,
+    "changed": EvidenceChanged,
+    "overdue": Overdue,
+}
+
+
+def _refusal(outcome: str) -> ServiceError:
+    return _REFUSALS[outcome]()
+
+
+def _decided_by(decision: Decision) -> Decided:
+    return Decided(
+        request_id=decision.request_id,
+        status=decision.verdict,
+        decision_id=decision.decision_id,
+        reviewer=decision.reviewer,
+        reason=decision.reason,
+        conditions=decision.conditions,
+        decided_at=decision.decided_at,
+    )
