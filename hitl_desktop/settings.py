@@ -49,6 +49,10 @@ _KEY_BYTES = 32
 class SettingsError(ValueError):
     """A setting is wrong; the message names the key, the value (never a secret one) and what is allowed."""
 
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name} {problem}")
+        self.name = name
+
 
 class KeyLayout(StrEnum):
     """How a tenant stands in a Redis key: `tenant:t:` or, for a cluster, `tenant:{t}:` with a hash tag."""
@@ -147,13 +151,13 @@ class _Source:
         value = self.text(name).lower()
         if value not in _TRUE | _FALSE:
             # The orchestrator reads any other word as false; a typing error must not turn the walls off.
-            raise SettingsError(f"{name} is {value!r}; allowed are true, 1, yes, false, 0 and no.")
+            raise SettingsError(name, f"is {value!r}; allowed are true, 1, yes, false, 0 and no.")
         return value in _TRUE
 
     def choice(self, name: str, allowed: tuple[str, ...]) -> str:
         value = self.text(name).lower()
         if value and value not in allowed:
-            raise SettingsError(f"{name} is {value!r}; allowed are {', '.join(allowed)}.")
+            raise SettingsError(name, f"is {value!r}; allowed are {', '.join(allowed)}.")
         return value
 
     def number(self, name: str, default: int, highest: int) -> int:
@@ -161,7 +165,7 @@ class _Source:
         if not value:
             return default
         if not value.isascii() or not value.isdigit() or int(value) > highest:
-            raise SettingsError(f"{name} is {value!r}; allowed are whole numbers from 0 to {highest}.")
+            raise SettingsError(name, f"is {value!r}; allowed are whole numbers from 0 to {highest}.")
         return int(value)
 
 
@@ -171,15 +175,17 @@ def _read_file(path: Path, *, named: bool) -> dict[str, str]:
             table = tomllib.load(file)
     except FileNotFoundError:
         if named:
-            raise SettingsError(f"{FILE_VARIABLE} is {str(path)!r}; no such file: allowed is a TOML file.") from None
+            raise SettingsError(
+                FILE_VARIABLE, f"is {str(path)!r}, which does not exist; allowed is a TOML file."
+            ) from None
         return {}
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"The settings file {str(path)!r} cannot be read as TOML: {error}.") from None
+        raise SettingsError(FILE_VARIABLE, f"is {str(path)!r}, which cannot be read as TOML: {error}.") from None
     values: dict[str, str] = {}
     for key, value in table.items():
         name = key.upper()
         if name not in NAMES:
-            raise SettingsError(f"{key} in {str(path)!r} is no setting; allowed are {', '.join(NAMES)}.")
+            raise SettingsError(key, f"stands in {str(path)!r} but is no setting; allowed are {', '.join(NAMES)}.")
         values[name] = _file_value(name, value)
     return values
 
@@ -191,7 +197,7 @@ def _file_value(name: str, value: object) -> str:
         return str(value)
     if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
         return ",".join(value)
-    raise SettingsError(f"{name} is {value!r}; allowed are a text, a number, true or false, or a list of texts.")
+    raise SettingsError(name, f"is {value!r}; allowed are a text, a number, true or false, or a list of texts.")
 
 
 def _redis_url(source: _Source) -> str | None:
@@ -224,11 +230,11 @@ def _checked_url(name: str, value: str, schemes: tuple[str, ...]) -> str:
         parts = urlsplit(value)
         port_is_legal = parts.port is None or parts.port <= _MAX_PORT
     except ValueError:
-        raise SettingsError(f"{name} is not an address that can be read; {allowed}.") from None
+        raise SettingsError(name, f"is not an address that can be read; {allowed}.") from None
     place = parts.path if parts.scheme == "unix" else parts.hostname
     if parts.scheme not in schemes or not place or not port_is_legal:
         shown = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
-        raise SettingsError(f"{name} is {shown!r}; {allowed}.")
+        raise SettingsError(name, f"is {shown!r}; {allowed}.")
     return value
 
 
@@ -246,7 +252,9 @@ def _default_tenant(source: _Source, allowed: tuple[str, ...]) -> str | None:
         return None
     _tenant("DEFAULT_TENANT_ID", value)
     if ANY_TENANT not in allowed and value not in allowed:
-        raise SettingsError(f"DEFAULT_TENANT_ID is {value!r}; allowed are the ALLOWED_TENANTS: {', '.join(allowed)}.")
+        raise SettingsError(
+            "DEFAULT_TENANT_ID", f"is {value!r}; allowed are the ALLOWED_TENANTS: {', '.join(allowed)}."
+        )
     return value
 
 
@@ -254,14 +262,14 @@ def _tenant(name: str, value: str) -> None:
     try:
         parse_tenant_id(value)
     except InvalidTenantIdError:
-        raise SettingsError(f"{name} is {value!r}; allowed are tenant ids of {GRAMMAR}.") from None
+        raise SettingsError(name, f"is {value!r}; allowed are tenant ids of {GRAMMAR}.") from None
 
 
 def _state_dir(source: _Source) -> Path:
     value = source.text("HITL_STATE_DIR")
     folder = Path(value).expanduser() if value else platformdirs.user_data_path("hitl-desktop", appauthor=False)
     if folder.exists() and not folder.is_dir():
-        raise SettingsError(f"HITL_STATE_DIR is {str(folder)!r}, which is a file; allowed is a folder.")
+        raise SettingsError("HITL_STATE_DIR", f"is {str(folder)!r}, which is a file; allowed is a folder.")
     return folder.absolute()
 
 
@@ -274,11 +282,11 @@ def _key_file(source: _Source) -> Path | None:
     try:
         status = path.stat()
     except OSError:
-        raise SettingsError(f"HITL_KEY_FILE is {value!r}, which cannot be read; {allowed}.") from None
+        raise SettingsError("HITL_KEY_FILE", f"is {value!r}, which cannot be read; {allowed}.") from None
     if status.st_size != _KEY_BYTES:
-        raise SettingsError(f"HITL_KEY_FILE is {value!r}, which has {status.st_size} bytes; {allowed}.")
+        raise SettingsError("HITL_KEY_FILE", f"is {value!r}, which has {status.st_size} bytes; {allowed}.")
     if os.name == "posix" and status.st_mode & 0o077:
-        raise SettingsError(f"HITL_KEY_FILE is {value!r}, which others may read; {allowed}.")
+        raise SettingsError("HITL_KEY_FILE", f"is {value!r}, which others may read; {allowed}.")
     return path
 
 

@@ -77,7 +77,7 @@ class GateStatus(StrEnum):
 class Gate:
     """One gate as its hash and its evidence bundle tell it.
 
-    `expires_text` is `expires_at` exactly as the hash holds it, which the decision script compares. The four fields
+    `expires_text` is `expires_at` exactly as the hash holds it, which the decision script compares. The five fields
     from `decision_id` on are this application's own and stand only in hashes that it decided.
     """
 
@@ -95,6 +95,7 @@ class Gate:
     decision_id: str = ""
     reviewer: str = ""
     reason: str = ""
+    conditions: tuple[str, ...] = ()
     decided_at: datetime | None = None
 
     @property

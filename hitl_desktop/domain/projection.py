@@ -6,8 +6,10 @@ from enum import StrEnum
 
 from hitl_desktop.domain.gate import Gate, GateStatus
 
-EXPIRING_WITHIN = timedelta(hours=1)
+EXPIRING_WITHIN = timedelta(hours=4)
 """How soon a gate must expire to stand in the queue of expiring ones."""
+URGENT_WITHIN = timedelta(hours=1)
+"""How soon a gate must expire for its countdown to stand out."""
 
 
 class Queue(StrEnum):

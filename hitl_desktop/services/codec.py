@@ -12,6 +12,7 @@ from hitl_desktop.domain.gate import Gate, GateStatus, Quarantined
 from hitl_desktop.domain.time import parse_time
 
 _ITEMS = msgspec.json.Decoder(tuple[EvidenceItem, ...])
+_TEXTS = msgspec.json.Decoder(tuple[str, ...])
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 _STATUSES = {status.value.encode(): status for status in GateStatus}
 _REQUIRED = (b"request_id", b"task_id", b"session_id", b"gate_type", b"status", b"evidence_bundle_id", b"requested_at")
@@ -75,6 +76,14 @@ def decode_object(text: bytes) -> Mapping[str, Any] | None:
         return None
 
 
+def decode_texts(text: bytes) -> tuple[str, ...]:
+    """Return the JSON list of texts in `text`; nothing if it is none."""
+    try:
+        return _TEXTS.decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ()
+
+
 def _gate(
     request_id: str, gate: Mapping[bytes, bytes], bundle: Mapping[bytes, bytes], left_out: Sequence[bytes]
 ) -> Gate:
@@ -101,6 +110,7 @@ def _gate(
         decision_id=_text(gate, b"decision_id", default=""),
         reviewer=_text(gate, b"reviewer", default=""),
         reason=_text(gate, b"reason", default=""),
+        conditions=decode_texts(gate.get(b"conditions") or b"[]"),
         decided_at=_time(gate, b"decided_at") if gate.get(b"decided_at") else None,
     )
 

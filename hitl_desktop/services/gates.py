@@ -135,6 +135,24 @@ class Gates:
             raise await self._conflict(gate, fields)
         raise _refusal(outcome)
 
+    async def outcome(self, gate: Gate) -> Decided:
+        """Return how `gate`, which is no longer pending, was decided.
+
+        Raises:
+            ServiceError: its task's decision log, which knows an orchestrator's own decisions, cannot be read.
+        """
+        require_tenant(self._names.tenant_id)
+        known = Decided(
+            request_id=gate.request_id,
+            status=gate.status,
+            decision_id=gate.decision_id,
+            reviewer=gate.reviewer,
+            reason=gate.reason,
+            conditions=gate.conditions,
+            decided_at=gate.decided_at,
+        )
+        return await self._with_decider(gate, known)
+
     async def expire(self, gate: Gate) -> None:
         """End `gate`, whose time has run out: set it expired, take it off the pending set, publish gate_expired.
 
@@ -201,10 +219,13 @@ class Gates:
         decided = decided_in(gate.request_id, fields)
         if decided.status == "expired":
             return Overdue()
-        if not decided.reviewer:
-            # An orchestrator's own decision leaves no reviewer in the hash (wire.md, A decision).
-            decided = await decider(self._connection, self._names, gate) or decided
-        return AlreadyDecided(decided)
+        return AlreadyDecided(await self._with_decider(gate, decided))
+
+    async def _with_decider(self, gate: Gate, decided: Decided) -> Decided:
+        # An orchestrator's own decision leaves no reviewer in the hash (wire.md, A decision).
+        if decided.reviewer or decided.status == "expired":
+            return decided
+        return await decider(self._connection, self._names, gate) or decided
 
 
 def _gone() -> NotFound:

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from hitl_desktop.domain.decision import Decided
 from hitl_desktop.domain.gate import Gate
 from hitl_desktop.domain.time import parse_time
-from hitl_desktop.services.codec import decode_object
+from hitl_desktop.services.codec import decode_object, decode_texts
 from hitl_desktop.services.connection import Connection
 from hitl_desktop.tenancy import TenantNames, require_tenant
 
@@ -62,14 +61,13 @@ async def decider(connection: Connection, names: TenantNames, gate: Gate) -> Dec
 
 def decided_in(request_id: str, fields: Mapping[bytes, bytes]) -> Decided:
     """Return how a gate was decided, from its hash."""
-    conditions = decode_object(b'{"conditions":' + (fields.get(b"conditions") or b"[]") + b"}") or {}
     return Decided(
         request_id=request_id,
         status=_text(fields, b"status"),
         decision_id=_text(fields, b"decision_id"),
         reviewer=_text(fields, b"reviewer"),
         reason=_text(fields, b"reason"),
-        conditions=_texts(conditions.get("conditions")),
+        conditions=decode_texts(fields.get(b"conditions") or b"[]"),
         decided_at=_moment(fields, b"decided_at"),
     )
 
@@ -88,10 +86,6 @@ def _decided(fields: Mapping[bytes, bytes]) -> Decided:
 
 def _text(fields: Mapping[bytes, bytes], name: bytes) -> str:
     return fields.get(name, b"").decode("utf-8", "replace")
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(entry for entry in value if isinstance(entry, str)) if isinstance(value, list) else ()
 
 
 def _moment(fields: Mapping[bytes, bytes], name: bytes) -> datetime | None:

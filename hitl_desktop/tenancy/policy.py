@@ -46,6 +46,10 @@ class TenantConfig:
         default = settings.default_tenant or _server_default(settings.allowed_tenants)
         return cls(settings.multi_tenancy, default, settings.allowed_tenants, settings.tenant_header)
 
+    def allows(self, tenant_id: str) -> bool:
+        """Whether the allowlist has `tenant_id`."""
+        return _listed(tenant_id, self.allowed_tenants)
+
     def choose(self, tenant_id: str | None) -> str | None:
         """Return the tenant to work for: `tenant_id`, or the default where none is asked for; None if tenancy is off.
 

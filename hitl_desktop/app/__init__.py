@@ -1,0 +1,5 @@
+"""The window's composition root: QApplication, loop, windows with their sessions, orderly quit."""
+
+from hitl_desktop.app.start import run_window
+
+__all__ = ["run_window"]

@@ -1,0 +1,95 @@
+"""From the command line to the first frame, and from there to the loop.
+
+The first frame is painted before asyncio, the servers' libraries and the session are imported: they take longer than the
+window itself.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtWidgets import QApplication
+
+from hitl_desktop.app.instance import Instance
+from hitl_desktop.settings import Settings, SettingsError, read_settings
+from hitl_desktop.widgets.main_window import MainWindow
+from hitl_desktop.widgets.theme import Theme
+
+_PAINTED_WITHIN_MS = 2_000
+
+
+def run_window(arguments: Sequence[str]) -> int:
+    """Open a window and return the exit code once the last one is closed."""
+    options = _options(arguments)
+    application = QApplication(["hitl-desktop"])
+    application.setApplicationName("HITL Desktop")
+    application.setDesktopFileName("io.github.hitl_desktop.HITLDesktop")
+    # Otherwise closing the last window would end the loop before the sessions are closed.
+    application.setQuitOnLastWindowClosed(False)
+    settings = _settings()
+    if settings is None:
+        return 2
+    instance = Instance(settings.state_dir)
+    if not instance.claim():
+        return 0 if instance.ask_for_window(options.tenant or "") else 1
+    theme = Theme.choose(settings.theme)
+    theme.apply(application)
+    window = MainWindow(theme)
+    _paint(window)
+    try:
+        return _follow(settings, window, instance, options.tenant)
+    finally:
+        instance.release()
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="hitl-desktop")
+    parser.add_argument("--tenant", help="the tenant to open a window for")
+    parser.add_argument("--new-window", action="store_true", help="open one more window")
+    return parser.parse_args(arguments)
+
+
+def _settings() -> Settings | None:
+    """Return the settings; a bad one is shown with a way to mend it for this launch. None if the reviewer gives up."""
+    environment = dict(os.environ)
+    while True:
+        try:
+            return read_settings(environment)
+        except SettingsError as error:
+            from hitl_desktop.widgets.settings_dialog import SettingsDialog
+
+            sys.stderr.write(f"{error}\n")
+            mended = SettingsDialog.ask(str(error), error.name, environment.get(error.name, ""))
+            if mended is None:
+                return None
+            environment[error.name] = mended
+
+
+def _paint(window: MainWindow) -> None:
+    """Show `window` and return once its first frame is on the screen."""
+    waiting = QEventLoop()
+    window.painted.connect(waiting.quit)
+    QTimer.singleShot(_PAINTED_WITHIN_MS, waiting.quit)
+    window.show()
+    waiting.exec()
+    window.painted.disconnect(waiting.quit)
+
+
+def _follow(settings: Settings, window: MainWindow, instance: Instance, tenant: str | None) -> int:
+    import asyncio
+
+    import qasync
+
+    async def work() -> None:
+        # In a thread, since importing the servers' libraries would hold the window for a quarter of a second.
+        module = await asyncio.to_thread(importlib.import_module, "hitl_desktop.app.windows")
+        windows = module.Windows(settings, window, instance)
+        await windows.run(tenant)
+
+    loop = qasync.QEventLoop(QApplication.instance())
+    with loop:
+        loop.run_until_complete(work())
+    return 0

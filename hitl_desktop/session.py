@@ -1,0 +1,382 @@
+"""ReviewSession: one reviewer in one tenant. `open_session` builds and closes all below it."""
+
+import asyncio
+import contextvars
+import logging
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+from hitl_desktop.domain.decision import Decided, Decision, Severity, Verdict
+from hitl_desktop.domain.gate import Gate
+from hitl_desktop.local import LocalWorkspace, LocalWorkspaceError, open_workspace
+from hitl_desktop.services.connection import Connection, connect
+from hitl_desktop.services.encoding import GateRequest
+from hitl_desktop.services.errors import EvidenceChanged, Interrupted, NotFound, Unavailable
+from hitl_desktop.services.events import Events
+from hitl_desktop.services.evidence import Evidence, inline_evidence
+from hitl_desktop.services.gates import Gates, Record
+from hitl_desktop.services.health import Health
+from hitl_desktop.services.history import History
+from hitl_desktop.services.knowledge import KnowledgeHit, KnowledgeStore, connect_chroma
+from hitl_desktop.settings import ANY_TENANT, Settings
+from hitl_desktop.sync.book import GateBook
+from hitl_desktop.sync.collector import collector_freed
+from hitl_desktop.sync.inbound import Inbound
+from hitl_desktop.sync.monitor import Monitor
+from hitl_desktop.sync.schedule import backoff
+from hitl_desktop.tenancy import TenantConfig, TenantContext, TenantNames
+
+_SENDINGS = 4
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenGate:
+    """A gate as a reviewer reads it: whole, with what was found for each piece of evidence."""
+
+    gate: Gate
+    evidence: tuple[Evidence, ...]
+
+
+class Backend:
+    """The servers behind all sessions of this process: the configured ones, or the local workspace."""
+
+    def __init__(self, settings: Settings, workspace: LocalWorkspace | None) -> None:
+        self.settings = settings
+        self._workspace = workspace
+        self._chroma: Any = None
+        self._claiming = asyncio.Lock()
+
+    @property
+    def config(self) -> TenantConfig:
+        """The tenants that may be worked for, and the default."""
+        return TenantConfig.of(self.settings, self.recorded_tenants)
+
+    @property
+    def recorded_tenants(self) -> tuple[str, ...]:
+        """The tenants recorded in the local workspace; none for a configured server."""
+        return () if self._workspace is None else self._workspace.tenants
+
+    @property
+    def known_tenants(self) -> tuple[str, ...]:
+        """The tenants that can be named: the allowlist's, under `*` the default and the recorded ones."""
+        config = self.config
+        if not config.enabled:
+            return ()
+        listed = tuple(tenant for tenant in config.allowed_tenants if tenant != ANY_TENANT)
+        default = (config.default_tenant,) if config.default_tenant else ()
+        others = () if listed else (*default, *self.recorded_tenants)
+        return tuple(dict.fromkeys((*listed, *others)))
+
+    @property
+    def redis_url(self) -> str:
+        """Where Redis is."""
+        return self.settings.redis_url or (self._workspace.redis_url if self._workspace else "")
+
+    async def record_tenant(self, tenant_id: str) -> None:
+        """Record a tenant in the local workspace; nothing to do for a configured server.
+
+        Raises:
+            LocalWorkspaceError: it cannot be written.
+        """
+        if self._workspace is not None:
+            await self._workspace.record_tenant(tenant_id)
+
+    async def recover(self) -> None:
+        """Start the local workspace's server again if it is gone; a configured server is its keeper's to start.
+
+        Raises:
+            Unavailable: it does not start.
+        """
+        if self._workspace is None:
+            return
+        try:
+            await self._workspace.ensure_server()
+        except LocalWorkspaceError as error:
+            raise Unavailable(str(error)) from None
+
+    async def chroma(self) -> Any:
+        """Return the Chroma client, the same for all sessions.
+
+        Raises:
+            NotFound: there is none: not configured, or the local one is another process's.
+            ServiceError: it cannot be reached.
+        """
+        async with self._claiming:
+            if self._chroma is None:
+                self._chroma = await self._connect_chroma()
+        return self._chroma
+
+    async def _connect_chroma(self) -> Any:
+        if self.settings.chroma_url:
+            return await connect_chroma(self.settings.chroma_url)
+        if self._workspace is None:
+            raise NotFound("No knowledge store is configured, so there is nothing to search: set HITL_CHROMA_URL.")
+        client = await self._workspace.chroma()
+        if client is None:
+            raise NotFound("Another process has the local knowledge store open; close it there to search here.")
+        return client
+
+
+@asynccontextmanager
+async def open_backend(settings: Settings) -> AsyncIterator[Backend]:
+    """Yield the servers that `settings` name. A configured Redis starts nothing embedded.
+
+    Raises:
+        LocalWorkspaceError: the local workspace cannot be used.
+    """
+    if settings.is_embedded:
+        async with open_workspace(settings.state_dir / "workspace") as workspace:
+            yield Backend(settings, workspace)
+    else:
+        yield Backend(settings, None)
+
+
+class ReviewSession:
+    """What a reviewer can do in one tenant. Below it, no call takes a tenant.
+
+    `context` is the context in which its calls must run: code that starts from elsewhere, such as a Qt callback, runs
+    them there, or they are refused.
+    """
+
+    def __init__(self, backend: Backend, names: TenantNames, connection: Connection, stream: Connection) -> None:
+        self.tenant_id = names.tenant_id
+        self.reviewer = backend.settings.reviewer
+        self.address = connection.address
+        self.context = contextvars.copy_context()
+        self.book = GateBook(names.gate_request)
+        self.monitor = Monitor()
+        self._backend = backend
+        self._names = names
+        self._connection = connection
+        self._gates = Gates(connection, names)
+        self._events = Events(stream, names)
+        self.health = Health(connection, names)
+        history = History(connection, names)
+        self._inbound = Inbound(self._gates, self._events, history, self.book, self.monitor, backend.recover)
+
+    async def run(self) -> None:
+        """Keep the book equal to the server until cancelled."""
+        await self._inbound.run()
+
+    async def refresh(self) -> None:
+        """Look at the server now.
+
+        Raises:
+            ServiceError: it cannot be read.
+        """
+        await self._inbound.refresh()
+
+    async def pending(self) -> list[Record]:
+        """Return all gates that wait, with their whole bundles, as the server has them now.
+
+        Raises:
+            ServiceError: they cannot be read; single bad records are returned quarantined.
+        """
+        request_ids = await self._gates.pending_ids()
+        return [record async for page in self._gates.read_all(request_ids, whole=True) for record in page]
+
+    async def count_pending(self) -> int:
+        """Return how many gates wait.
+
+        Raises:
+            ServiceError: they cannot be counted.
+        """
+        return await self._gates.count_pending()
+
+    async def open_gate(self, request_id: str) -> OpenGate:
+        """Return one gate as the server has it now, with its evidence.
+
+        Raises:
+            NotFound: there is no such gate.
+            ServiceError: it cannot be read.
+        """
+        gate = await self._gates.get(request_id)
+        items = gate.bundle.items or ()
+        return OpenGate(gate, tuple([await asyncio.to_thread(inline_evidence, item) for item in items]))
+
+    async def decide(
+        self,
+        gate: Gate,
+        verdict: Verdict,
+        *,
+        reason: str = "",
+        conditions: Sequence[str] = (),
+        feedback: str = "",
+        severity: Severity | None = None,
+        tags: Sequence[str] = (),
+        evidence_digest: str | None = None,
+    ) -> Decided:
+        """Decide about `gate` as it was read: the only way in for decisions.
+
+        Sent once; after a lost connection the same decision_id is sent again, which cannot double it.
+
+        Args:
+            gate: the whole gate as the reviewer saw it.
+            verdict: approved or rejected.
+            reason: why; required to reject.
+            conditions: what an approval depends on.
+            feedback: more for the agent.
+            severity: how much it weighs.
+            tags: what it concerns.
+            evidence_digest: the digest that the reviewer vouches for; None takes that of `gate`.
+
+        Raises:
+            ReasonRequiredError: it rejects without a reason.
+            Conflict: the gate cannot be decided this way any more.
+            Interrupted: it may have been written; the message has the decision_id to ask for.
+            ServiceError: nothing was written.
+        """
+        digest = await asyncio.to_thread(lambda: gate.bundle.digest)
+        if evidence_digest is not None and evidence_digest != digest:
+            raise EvidenceChanged
+        decision = Decision(
+            decision_id=str(uuid.uuid4()),
+            request_id=gate.request_id,
+            bundle_id=gate.evidence_bundle_id,
+            evidence_digest=digest,
+            verdict=verdict,
+            reviewer=self.reviewer,
+            decided_at=datetime.now(UTC),
+            reason=reason.strip(),
+            conditions=tuple(conditions),
+            feedback=feedback,
+            severity=severity,
+            tags=tuple(tags),
+        )
+        return await self._send(decision, gate)
+
+    async def _send(self, decision: Decision, gate: Gate) -> Decided:
+        pauses = backoff(Random())  # noqa: S311 - spreads retries, guards nothing
+        sent = False
+        for _ in range(_SENDINGS):
+            try:
+                return await self._gates.decide(decision, gate)
+            except Interrupted:  # ask again by its id: it may have been written
+                sent = True
+            except Unavailable:
+                if not sent:
+                    raise
+            await asyncio.sleep(next(pauses))
+        raise Interrupted(
+            f"The connection was lost while deciding, so it is unknown whether decision {decision.decision_id} was "
+            "written; look at the gate again before you decide once more."
+        )
+
+    async def outcome(self, gate: Gate) -> Decided:
+        """Return how `gate`, which is no longer pending, was decided, from its hash or its task's decision log.
+
+        Raises:
+            ServiceError: the log cannot be read.
+        """
+        return await self._gates.outcome(gate)
+
+    async def request(self, request: GateRequest) -> bool:
+        """Ask a human, as an agent does; return whether it was written, False if that request_id exists.
+
+        Raises:
+            ServiceError: it was not written, or (Interrupted) may have been.
+        """
+        return await self._gates.request(request)
+
+    async def expire(self, gate: Gate) -> None:
+        """End `gate`, whose time has run out.
+
+        Raises:
+            Conflict: it was decided in time, or its time has not run out.
+            ServiceError: nothing was written.
+        """
+        await self._gates.expire(gate)
+
+    async def next_events(self, cursor: str, block_ms: int) -> str:
+        """Wait for something to happen behind `cursor` and return the cursor behind it.
+
+        Raises:
+            ServiceError: the stream cannot be read.
+        """
+        return (await self._events.after(cursor, block_ms))[0]
+
+    async def returned(self) -> None:
+        """Wait until the server can be reached again."""
+        pauses = backoff(Random())  # noqa: S311 - spreads retries, guards nothing
+        while True:
+            try:
+                await self._backend.recover()
+                await self._gates.count_pending()
+            except Unavailable:
+                await asyncio.sleep(next(pauses))
+            else:
+                return
+
+    async def newest_event(self) -> str:
+        """Return the cursor behind the newest event.
+
+        Raises:
+            ServiceError: the stream cannot be read.
+        """
+        return await self._events.newest()
+
+    async def knowledge(self) -> KnowledgeStore:
+        """Return this tenant's knowledge store.
+
+        Raises:
+            NotFound: there is none here.
+            ServiceError: it cannot be reached.
+        """
+        bases = (self._backend.settings.documents_collection, "asdlc_specs")
+        return KnowledgeStore(await self._backend.chroma(), self._names, bases)
+
+    async def search(self, text: str) -> tuple[KnowledgeHit, ...]:
+        """Return the tenant's documents that hold every word of `text`.
+
+        Raises:
+            NotFound: there is no knowledge store here.
+            ServiceError: it cannot be reached.
+        """
+        return await (await self.knowledge()).search(text)
+
+
+def _report(following: "asyncio.Task[None]") -> None:
+    if not following.cancelled() and (error := following.exception()):
+        _log.error("Following the server ended unexpectedly", exc_info=error)
+
+
+@asynccontextmanager
+async def open_session(
+    backend: Backend, tenant_id: str | None = None, *, live: bool = True
+) -> AsyncIterator[ReviewSession]:
+    """Yield a session for `tenant_id`, or for the default tenant, bound to it in everything below.
+
+    Args:
+        backend: the servers.
+        tenant_id: the tenant; None takes the default, or single-tenant mode where multi-tenancy is off.
+        live: whether to follow the server and keep the book; without it, calls only read and write what they name.
+
+    Raises:
+        TenantNotAllowedError: the tenant is illegal or not on the allowlist.
+        TenantNotSetError: none is named and there is no default.
+    """
+    chosen = backend.config.choose(tenant_id)
+    names = TenantNames(chosen, backend.settings.key_layout)
+    scope = nullcontext() if chosen is None else TenantContext.tenant_scope(chosen)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(scope)
+        connection = await stack.enter_async_context(connect(backend.redis_url))
+        stream = await stack.enter_async_context(connect(backend.redis_url))
+        session = ReviewSession(backend, names, connection, stream)
+        if not live:
+            yield session
+            return
+        following = asyncio.create_task(session.run())
+        following.add_done_callback(_report)
+        try:
+            yield session
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+            collector_freed()

@@ -1,0 +1,1 @@
+"""What stays on this machine: the windows to restore, and the operating system's keyring."""

@@ -1,0 +1,34 @@
+"""The operating system's keyring. Its calls may wait for a person: never make them on the GUI thread."""
+
+import secrets
+
+_SERVICE = "hitl-desktop"
+
+
+class KeyringUnusableError(Exception):
+    """There is no keyring that keeps what it is given; the message says which one was found."""
+
+
+def prove_keyring() -> str:
+    """Write, read back and delete a random value, and return the name of the keyring that did it.
+
+    A null keyring takes everything and returns nothing, so only a value read back proves one. May block for long.
+
+    Raises:
+        KeyringUnusableError: there is none, it is locked, or it does not keep what it is given.
+    """
+    import keyring
+    import keyring.errors
+
+    name = str(keyring.get_keyring().name)
+    entry, value = f"probe-{secrets.token_hex(8)}", secrets.token_hex(16)
+    try:
+        keyring.set_password(_SERVICE, entry, value)
+        kept = keyring.get_password(_SERVICE, entry) == value
+        if kept:
+            keyring.delete_password(_SERVICE, entry)
+    except keyring.errors.KeyringError as error:
+        raise KeyringUnusableError(f"The keyring ({name}) cannot be used: {error}.") from None
+    if not kept:
+        raise KeyringUnusableError(f"The keyring ({name}) does not keep what it is given.")
+    return name

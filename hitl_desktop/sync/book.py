@@ -1,0 +1,103 @@
+"""The gates of one tenant as the server last told them, and the changes as they come."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from hitl_desktop.domain.gate import Gate, GateStatus, Quarantined
+from hitl_desktop.services.gates import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """Two decisions about one gate: the orchestrator's own way of deciding is not atomic (wire.md, faults, 3)."""
+
+    request_id: str
+    summary: str
+    ours: str
+    theirs: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What came or went, once.
+
+    `gates` are new or newer; `quarantined` likewise, by key; `gone` are the request ids and keys that left.
+    `bulk` marks the pages of a load, which may be shown a little later.
+    """
+
+    gates: tuple[Gate, ...] = ()
+    quarantined: tuple[Quarantined, ...] = ()
+    gone: tuple[str, ...] = ()
+    clashes: tuple[Clash, ...] = ()
+    bulk: bool = False
+
+
+class GateBook:
+    """What the server last told. Only the inbound side writes it; rows never change from here."""
+
+    def __init__(self, key_of: Callable[[str], str]) -> None:
+        self._key_of = key_of
+        self._gates: dict[str, Gate] = {}
+        self._quarantined: dict[str, Quarantined] = {}
+        self._followers: list[Callable[[Change], None]] = []
+
+    @property
+    def gates(self) -> Mapping[str, Gate]:
+        """Every gate known, by request id."""
+        return self._gates
+
+    @property
+    def quarantined(self) -> Mapping[str, Quarantined]:
+        """Every record that could not be read, by its key."""
+        return self._quarantined
+
+    def follow(self, follower: Callable[[Change], None]) -> None:
+        """Call `follower` with all there is, and then with every change."""
+        self._followers.append(follower)
+        if self._gates or self._quarantined:
+            follower(Change(tuple(self._gates.values()), tuple(self._quarantined.values()), bulk=True))
+
+    def unfollow(self, follower: Callable[[Change], None]) -> None:
+        """Call `follower` no more."""
+        self._followers.remove(follower)
+
+    def pending_ids(self) -> set[str]:
+        """Return the ids of the gates that wait, as far as is known."""
+        return {request_id for request_id, gate in self._gates.items() if gate.status is GateStatus.PENDING}
+
+    def put(
+        self, records: Iterable[tuple[str, Record]], *, bulk: bool = False, clashes: tuple[Clash, ...] = ()
+    ) -> None:
+        """Enter records by their request ids; a gate and a quarantined record replace each other."""
+        gates: list[Gate] = []
+        quarantined: list[Quarantined] = []
+        gone: list[str] = []
+        for request_id, record in records:
+            if isinstance(record, Gate):
+                if self._gates.get(request_id) == record:
+                    continue
+                self._gates[request_id] = record
+                gates.append(record)
+                if self._quarantined.pop(key := self._key_of(request_id), None):
+                    gone.append(key)
+            elif self._quarantined.get(record.key) != record:
+                self._quarantined[record.key] = record
+                quarantined.append(record)
+                if self._gates.pop(request_id, None):
+                    gone.append(request_id)
+        if gates or quarantined or gone or clashes:
+            self._tell(Change(tuple(gates), tuple(quarantined), tuple(gone), clashes, bulk))
+
+    def drop_quarantined_gates(self, *, but: Iterable[str]) -> None:
+        """Take out the quarantined gates, except those whose request ids are in `but`. Quarantined events stay."""
+        kept = {self._key_of(request_id) for request_id in but}
+        a_gate = self._key_of("")
+        gone = [key for key in self._quarantined if key.startswith(a_gate) and key not in kept]
+        for key in gone:
+            del self._quarantined[key]
+        if gone:
+            self._tell(Change(gone=tuple(gone)))
+
+    def _tell(self, change: Change) -> None:
+        for follower in self._followers:
+            follower(change)

@@ -1,0 +1,177 @@
+"""Inbound: what the server has, into the book. A thin loop over plain bookkeeping."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
+from random import Random
+
+from hitl_desktop.domain.decision import Decided
+from hitl_desktop.domain.event import Event, EventType
+from hitl_desktop.domain.gate import Gate, GateStatus, Quarantined
+from hitl_desktop.services.errors import ServiceError, Unavailable
+from hitl_desktop.services.events import Events
+from hitl_desktop.services.gates import PAGE, Gates, Record
+from hitl_desktop.services.history import History
+from hitl_desktop.sync.book import Clash, GateBook
+from hitl_desktop.sync.collector import collector_held
+from hitl_desktop.sync.monitor import Connectivity, Monitor, Phase
+from hitl_desktop.sync.schedule import RECONCILE_EVERY, backoff
+
+_DECIDING = frozenset({EventType.GATE_APPROVED, EventType.GATE_REJECTED})
+_IN_FLIGHT = 2
+
+
+class Inbound:
+    """Keeps one tenant's book equal to the server, through lost connections, as long as `run` runs."""
+
+    def __init__(
+        self,
+        gates: Gates,
+        events: Events,
+        history: History,
+        book: GateBook,
+        monitor: Monitor,
+        recover: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._gates = gates
+        self._events = events
+        self._history = history
+        self._book = book
+        self._monitor = monitor
+        self._recover = recover
+        self._writing = asyncio.Lock()
+        self._retry_now = asyncio.Event()
+        self._pauses = backoff(Random())  # noqa: S311 - spreads retries, guards nothing
+
+    async def refresh(self) -> None:
+        """Look at the server now: connect if it is away, else compare the whole pending set.
+
+        Raises:
+            ServiceError: it cannot be read.
+        """
+        if self._monitor.now.phase is Phase.ONLINE:
+            await self._reconcile()
+        else:
+            self._retry_now.set()
+
+    async def run(self) -> None:
+        """Load, then follow the events, until cancelled. `recover` is called before each connection."""
+        while True:
+            try:
+                await self._recover()
+                await self._follow()
+            except Unavailable as error:  # wait and try again: the server is away
+                self._monitor.tell(Connectivity(Phase.OFFLINE, str(error)))
+            except ServiceError as error:  # wait and try again: its administrator may mend it
+                self._monitor.tell(Connectivity(Phase.REFUSED, str(error)))
+            await self._pause(next(self._pauses))
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._retry_now.wait()
+        except TimeoutError:
+            pass
+        self._retry_now.clear()
+
+    async def _follow(self) -> None:
+        # The cursor is taken first: whatever happens during the load is read again from there.
+        cursor = await self._events.newest()
+        await self._load()
+        self._pauses = backoff(Random())  # noqa: S311 - as above
+        self._monitor.tell(Connectivity(Phase.ONLINE))
+        clock = asyncio.get_running_loop().time
+        due = clock() + RECONCILE_EVERY
+        while True:
+            cursor, entries = await self._events.after(cursor)
+            if entries:
+                await self._apply(entries)
+            if clock() >= due:
+                await self._reconcile()
+                due = clock() + RECONCILE_EVERY
+
+    async def _load(self) -> None:
+        async with self._writing:
+            pending = await self._gates.pending_ids()
+            known = self._book.pending_ids()
+            self._monitor.tell(Connectivity(Phase.LOADING, loaded=0, total=len(pending)))
+            with collector_held():
+                loaded = 0
+                async for records in self._pages(pending):
+                    self._book.put(records, bulk=True)
+                    loaded += len(records)
+                    self._monitor.tell(Connectivity(Phase.LOADING, loaded=loaded, total=len(pending)))
+                await self._load_decided()
+            await self._read_again(known.difference(pending))
+            await self._read_changed()
+
+    async def _load_decided(self) -> None:
+        decided = {entry.request_id: entry for entry in await self._history.recent()}
+        known = self._book.gates
+        missing = [name for name in decided if name not in known or known[name].status is GateStatus.PENDING]
+        async for records in self._pages(missing):
+            # A decided gate whose records are gone is history, not damage: it is left out.
+            kept = ((name, _completed(record, decided[name])) for name, record in records if isinstance(record, Gate))
+            self._book.put(kept, bulk=True)
+
+    async def _reconcile(self) -> None:
+        async with self._writing:
+            await self._read_changed()
+
+    async def _read_changed(self) -> None:
+        pending = set(await self._gates.pending_ids())
+        known = self._book.pending_ids()
+        await self._read_again(pending.symmetric_difference(known))
+        self._book.drop_quarantined_gates(but=pending)
+
+    async def _read_again(self, request_ids: Iterable[str]) -> None:
+        async for records in self._pages(sorted(request_ids)):
+            self._book.put(records)
+
+    async def _apply(self, entries: Sequence[Event | Quarantined]) -> None:
+        async with self._writing:
+            broken = [(entry.key, entry) for entry in entries if isinstance(entry, Quarantined)]
+            events = [entry for entry in entries if isinstance(entry, Event)]
+            request_ids = dict.fromkeys(event.request_id for event in events if event.request_id)
+            clashes = tuple(clash for event in events if (clash := self._clash(event)))
+            async for records in self._pages(tuple(request_ids)):
+                self._book.put(records)
+            if broken or clashes:
+                self._book.put(broken, clashes=clashes)
+
+    def _clash(self, event: Event) -> Clash | None:
+        known = self._book.gates.get(event.request_id or "")
+        if known is None or not known.decision_id or event.event_type not in _DECIDING:
+            return None
+        theirs = event.metadata.get("decision_id")
+        if theirs == known.decision_id:
+            return None
+        verdict = event.event_type.removeprefix("gate_")
+        reviewer = event.metadata.get("reviewer") or "the orchestrator"
+        return Clash(known.request_id, known.summary, known.status, f"{verdict} by {reviewer}")
+
+    async def _pages(self, request_ids: Sequence[str]) -> AsyncIterator[list[tuple[str, Record]]]:
+        """Yield the records named; the next page is asked for while this one is taken in."""
+        waiting = deque(request_ids[start : start + PAGE] for start in range(0, len(request_ids), PAGE))
+        asked: deque[tuple[Sequence[str], asyncio.Task[list[Record]]]] = deque()
+        try:
+            while waiting or asked:
+                while waiting and len(asked) < _IN_FLIGHT:
+                    page = waiting.popleft()
+                    asked.append((page, asyncio.create_task(self._gates.read(page))))
+                page, task = asked.popleft()
+                records = await task
+                if rest := page[len(records) :]:
+                    waiting.appendleft(rest)
+                yield list(zip(page, records, strict=False))
+        finally:
+            for _, task in asked:
+                task.cancel()
+
+
+def _completed(gate: Gate, decided: Decided) -> Gate:
+    """Return `gate` with what only the audit stream tells of an orchestrator's own decision."""
+    if gate.reviewer or gate.status != decided.status:
+        return gate
+    return replace(gate, reviewer=decided.reviewer, reason=decided.reason, decided_at=decided.decided_at)

@@ -1,0 +1,1 @@
+"""What the widgets show and forward: Qt models over a ReviewSession, QtCore only."""

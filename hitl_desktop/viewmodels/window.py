@@ -1,0 +1,82 @@
+"""All that one window shows of one session; made anew for each tenant and closed with it."""
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from hitl_desktop.session import ReviewSession
+from hitl_desktop.sync.book import Change
+from hitl_desktop.sync.monitor import Connectivity
+from hitl_desktop.viewmodels.gate_list import GateListModel
+from hitl_desktop.viewmodels.knowledge import KnowledgeViewModel
+from hitl_desktop.viewmodels.review import ReviewViewModel
+from hitl_desktop.viewmodels.tasks import Tasks
+
+_TICK_MS = 1_000
+
+
+class WindowViewModel(QObject):
+    """The view-models of one session.
+
+    Signals: `connectivity` with the connection's state, `clashed` with a sentence about two decisions on one gate,
+    `failed` with a sentence about something that was asked for and not done, `ticked` every second.
+    """
+
+    connectivity = Signal(object)
+    clashed = Signal(str)
+    failed = Signal(str)
+    ticked = Signal()
+
+    def __init__(self, session: ReviewSession, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.tenant_id = session.tenant_id
+        self.reviewer = session.reviewer
+        self.address = session.address
+        self._tasks = Tasks(session.context, self)
+        self._tasks.failed.connect(self.failed)
+        self.gates = GateListModel(self)
+        self.review = ReviewViewModel(session, self._tasks, self)
+        self.knowledge = KnowledgeViewModel(session, self._tasks, self)
+        self._clock = QTimer(self, interval=_TICK_MS)
+        self._clock.timeout.connect(self._tick)
+
+    def start(self) -> None:
+        """Begin to follow the session."""
+        self._session.book.follow(self._changed)
+        self._session.monitor.follow(self._told)
+        self._clock.start()
+
+    def refresh(self) -> None:
+        """Look at the server now."""
+        self._tasks.start(self._session.refresh())
+
+    async def close(self) -> None:
+        """Stop following and cancel what is in flight; nothing is emitted afterwards."""
+        self._clock.stop()
+        self._session.book.unfollow(self._changed)
+        self._session.monitor.unfollow(self._told)
+        await self._tasks.close()
+
+    @property
+    def connectivity_now(self) -> Connectivity:
+        """The connection's state."""
+        return self._session.monitor.now
+
+    def _changed(self, change: Change) -> None:
+        self.gates.apply(change)
+        current = self.review.current
+        for gate in change.gates:
+            if current is not None and gate.request_id == current.gate.request_id and not change.bulk:
+                self.review.reload()
+        for clash in change.clashes:
+            name = clash.summary or clash.request_id
+            self.clashed.emit(
+                f"“{name}” was {clash.ours} here, but the orchestrator also announced it {clash.theirs}: "
+                "agents may follow either, so tell its requester which one holds."
+            )
+
+    def _told(self, now: Connectivity) -> None:
+        self.connectivity.emit(now)
+
+    def _tick(self) -> None:
+        self.gates.tick()
+        self.ticked.emit()
