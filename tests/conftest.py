@@ -65,9 +65,23 @@ def pytest_configure(config: pytest.Config) -> None:
 def _missing() -> dict[str, tuple[str, str]]:
     """Return, by the fixture that needs it, what is not run here and the Debian packages that add it."""
     missing = {}
+    if not desktop.has_qt_libraries():
+        missing["qapp"] = ("tests of the window", "libegl1 libgl1 libfontconfig1 libxkbcommon0 libdbus-1-3")
     if not desktop.has_display_server():
-        missing["display"] = ("real-window tests", "xvfb")
+        missing["display"] = ("tests with a real window", "xvfb")
+    if not desktop.has_secret_service():
+        missing["secret_service"] = ("tests with a real keyring", "dbus gnome-keyring")
     return missing
+
+
+def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
+    if not desktop.has_qt_libraries():
+        pluginmanager.set_blocked("pytest-qt")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    is_window = bool(_QT_FOLDERS & set(collection_path.relative_to(config.rootpath).parts))
+    return True if is_window and not desktop.has_qt_libraries() else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -81,10 +95,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     not_run = list(_missing().values())
     if "redis" not in servers.available():
-        not_run.append(("the same on Debian's redis-server", "redis-server"))
+        not_run.append(("the same on a second server", "redis-server"))
     if not_run:
-        parts = ", ".join(f"{what} (package {packages})" for what, packages in not_run)
-        terminalreporter.write_line(f"Not run: {parts}.")
+        parts = ", ".join(f"{what} ({packages})" for what, packages in not_run)
+        terminalreporter.write_line(f"Not run, with the Debian packages that add it: {parts}.")
 
 
 # --- the event loop ---------------------------------------------------------------------------------------------------
@@ -225,3 +239,18 @@ def display() -> Iterator[str]:
     """The name of a virtual display, for `DISPLAY` of a process with a real window."""
     with desktop.virtual_display() as name:
         yield name
+
+
+@pytest.fixture
+def secret_service(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A real, unlocked, empty secret service as this process's keyring; yields its bus's address."""
+    import keyring
+    from keyring.backends.SecretService import Keyring
+
+    before = keyring.get_keyring()
+    with desktop.secret_service(home) as address:
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
+        monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.SecretService.Keyring")
+        keyring.set_keyring(Keyring())  # type: ignore[no-untyped-call]
+        yield address
+        keyring.set_keyring(before)

@@ -1,18 +1,49 @@
 """What a real window needs: a virtual display, and a reviewer's secret service."""
 
+import ctypes
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cache
+from pathlib import Path
 
 from tests import processes
 
 SCREEN = "1600x1000x24"
 
 
+_BUS = """
+<busconfig>
+  <type>session</type>
+  <listen>unix:tmpdir=/tmp</listen>
+  <policy context="default"><allow send_destination="*"/><allow receive_sender="*"/><allow own="*"/></policy>
+</busconfig>
+"""
+_QT_NEEDS = ("libEGL.so.1", "libGL.so.1", "libfontconfig.so.1", "libxkbcommon.so.0", "libdbus-1.so.3")
+
+
+@cache
+def has_qt_libraries() -> bool:
+    """Return whether this machine has what Qt's window modules load, even offscreen; macOS and Windows have."""
+    if os.uname().sysname != "Linux":
+        return True
+    try:
+        for library in _QT_NEEDS:
+            ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
 def has_display_server() -> bool:
     """Return whether a virtual display can be started here."""
     return shutil.which("Xvfb") is not None
+
+
+def has_secret_service() -> bool:
+    """Return whether a secret service can be started here."""
+    return all(map(shutil.which, ("dbus-daemon", "gnome-keyring-daemon")))
 
 
 @contextmanager
@@ -32,3 +63,57 @@ def virtual_display() -> Iterator[str]:
         yield f":{number}"
     finally:
         processes.end(process)
+
+
+@contextmanager
+def session_bus(home: Path) -> Iterator[str]:
+    """Run a session bus of the test's own and yield its address for `DBUS_SESSION_BUS_ADDRESS`.
+
+    It starts no services by itself: of this machine's, a second and locked keyring would answer first.
+    """
+    configuration = home / "bus.conf"
+    configuration.write_text(_BUS)
+    reading, writing = os.pipe()
+    process = processes.start(
+        ["dbus-daemon", f"--config-file={configuration}", "--nofork", f"--print-address={writing}"], pass_fds=[writing]
+    )
+    os.close(writing)
+    try:
+        with os.fdopen(reading) as announced:
+            address = announced.readline().strip()
+        if not address:
+            raise RuntimeError("dbus-daemon ended by itself")
+        yield address
+    finally:
+        processes.end(process)
+
+
+@contextmanager
+def secret_service(home: Path) -> Iterator[str]:
+    """Run an unlocked, empty secret service that keeps its secrets in `home`, and yield its bus's address."""
+    with session_bus(home) as address:
+        environment = {**os.environ, "HOME": str(home), "DBUS_SESSION_BUS_ADDRESS": address}
+        process = processes.start(
+            ["gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets"],
+            environment=environment,
+            reads=b"password",
+        )
+        try:
+            processes.until(lambda: _is_unlocked(address), "the secret service is unlocked")
+            yield address
+        finally:
+            processes.end(process)
+
+
+def _is_unlocked(address: str) -> bool:
+    from jeepney.io.blocking import open_dbus_connection  # type: ignore[import-untyped]
+    from secretstorage import Collection, ItemNotFoundException, check_service_availability
+
+    with closing(open_dbus_connection(address)) as connection:
+        if not check_service_availability(connection):
+            return False
+        try:
+            return not Collection(connection, "/org/freedesktop/secrets/aliases/default").is_locked()
+        except ItemNotFoundException:
+            # The service has its name before it has its first collection.
+            return False

@@ -33,11 +33,12 @@ def start(
     *,
     environment: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
+    reads: bytes = b"",
 ) -> subprocess.Popen[bytes]:
-    """Start a server in a session of its own, so that Ctrl-C ends the tests first and they end it."""
+    """Start a server in a session of its own, so that Ctrl-C ends the tests first and they end it; it reads `reads`."""
     process = subprocess.Popen(
         [os.fspath(word) for word in command],
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env=None if environment is None else dict(environment),
@@ -45,6 +46,9 @@ def start(
         start_new_session=True,
     )
     _tell_guard(f"+{process.pid}")
+    assert process.stdin is not None
+    with process.stdin as pipe:
+        pipe.write(reads)
     return process
 
 

@@ -10,9 +10,7 @@ from pathlib import Path
 import keyring
 import keyring.errors
 import pytest
-import qasync
 import redis
-from PySide6.QtGui import QGuiApplication
 
 from tests import processes
 from tests.servers import Server, available
@@ -111,18 +109,21 @@ def test_nothing_of_the_machine_leads_the_application_astray(home: Path) -> None
 
 
 async def test_a_coroutine_runs_on_the_plain_loop() -> None:
-    assert not isinstance(asyncio.get_running_loop(), qasync.QEventLoop)
+    assert isinstance(asyncio.get_running_loop(), asyncio.SelectorEventLoop)
 
 
 @pytest.mark.qt_loop
-async def test_a_marked_coroutine_runs_on_qts_loop() -> None:
+async def test_a_marked_coroutine_runs_on_qts_loop(qapp: object) -> None:
+    import qasync
+    from PySide6.QtGui import QGuiApplication
+
     loop = asyncio.get_running_loop()
     assert isinstance(loop, qasync.QEventLoop)
     assert QGuiApplication.platformName() == "offscreen"
     assert await loop.run_in_executor(None, lambda: 1) == 1
 
 
-def test_a_real_window_has_a_display(display: str) -> None:
+def test_a_real_window_has_a_display(qapp: object, display: str) -> None:
     environment = {**os.environ, "DISPLAY": display, "QT_QPA_PLATFORM": "xcb"}
     script = "from PySide6.QtGui import QGuiApplication as A; print(A([]).primaryScreen().size().width())"
     shown = subprocess.run(
@@ -131,34 +132,49 @@ def test_a_real_window_has_a_display(display: str) -> None:
     assert shown.stdout.strip() == "1600"
 
 
+def test_a_real_secret_service_keeps_secrets(secret_service: str) -> None:
+    keyring.set_password("service", "user", "secret")
+    assert keyring.get_password("service", "user") == "secret"
+    keyring.delete_password("service", "user")
+
+
 @pytest.mark.logs("is expected")
 def test_an_allowed_log_line_costs_nothing() -> None:
     logging.getLogger("hitl_desktop").warning("This is expected")
 
 
-@pytest.mark.parametrize("folder", ["widgets", "viewmodels", "journeys", "sync"])
-def test_log_lines_and_loops_in_a_run_of_their_own(tmp_path: Path, folder: str) -> None:
-    (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
-    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\nqt_api = pyside6\n")
-    (tmp_path / folder).mkdir()
-    (tmp_path / folder / "test_one.py").write_text(
+def test_an_unexpected_log_line_fails_its_test_alone(tmp_path: Path) -> None:
+    output = _inner_run(tmp_path, "sync")
+    assert "1 failed, 2 passed" in output
+    assert "ERROR anything: out of order" in output
+    assert "LOOP asyncio" in output
+
+
+@pytest.mark.parametrize("folder", ["widgets", "viewmodels", "journeys"])
+def test_coroutines_of_the_window_run_on_qts_loop(qapp: object, tmp_path: Path, folder: str) -> None:
+    assert "LOOP qasync" in _inner_run(tmp_path, folder)
+
+
+def _inner_run(root: Path, folder: str) -> str:
+    (root / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
+    (root / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\nqt_api = pyside6\n")
+    (root / folder).mkdir()
+    (root / folder / "test_one.py").write_text(
         "import asyncio, logging\n"
         "async def test_loop():\n    print('LOOP', type(asyncio.get_running_loop()).__module__)\n"
         "def test_loud():\n    logging.getLogger('anything').error('out of order')\n"
         "def test_calm():\n    logging.getLogger('anything').info('all is well')\n"
     )
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-rP", "-p", "no:randomly", tmp_path],
+        [sys.executable, "-m", "pytest", "-rP", "-p", "no:randomly", root],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        cwd=tmp_path,
+        cwd=root,
         check=False,
         capture_output=True,
         text=True,
         timeout=120,
     )
-    assert "1 failed, 2 passed" in run.stdout
-    assert "ERROR anything: out of order" in run.stdout
-    assert ("LOOP qasync" in run.stdout) == (folder != "sync")
+    return run.stdout
 
 
 def test_the_server_that_comes_with_the_tools_is_always_there() -> None:
