@@ -65,6 +65,7 @@ bench: venv
 
 package: venv
 	@$(BIN)/pyinstaller --noconfirm --log-level WARN --distpath dist --workpath build packaging/hitl-desktop.spec
+	@$(BIN)/python packaging/check_build.py dist/hitl-desktop/hitl-desktop
 
 screenshot: venv
 	@$(BIN)/python packaging/screenshot.py
