@@ -3,6 +3,7 @@
 import ctypes
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import cache
@@ -38,7 +39,7 @@ def has_qt_libraries() -> bool:
 
 def has_display_server() -> bool:
     """Return whether a virtual display can be started here."""
-    return shutil.which("Xvfb") is not None
+    return all(map(shutil.which, ("Xvfb", "openbox")))
 
 
 def has_secret_service() -> bool:
@@ -48,7 +49,7 @@ def has_secret_service() -> bool:
 
 @contextmanager
 def virtual_display() -> Iterator[str]:
-    """Run Xvfb on a free display and yield its name for `DISPLAY`."""
+    """Run Xvfb and a window manager on a free display and yield its name for `DISPLAY`."""
     reading, writing = os.pipe()
     process = processes.start(
         ["Xvfb", "-displayfd", str(writing), "-screen", "0", SCREEN, "-nolisten", "tcp", "-noreset"],
@@ -60,9 +61,24 @@ def virtual_display() -> Iterator[str]:
             number = announced.readline().strip()
         if not number:
             raise RuntimeError("Xvfb ended by itself")
-        yield f":{number}"
+        with _window_manager(f":{number}"):
+            yield f":{number}"
     finally:
         processes.end(process)
+
+
+@contextmanager
+def _window_manager(display: str) -> Iterator[None]:
+    with tempfile.TemporaryDirectory(prefix="hitl-") as home:
+        ready = Path(home) / "ready"
+        process = processes.start(
+            ["openbox", "--startup", f"touch {ready}"], environment={**os.environ, "DISPLAY": display, "HOME": home}
+        )
+        try:
+            processes.until(ready.exists, "the window manager is ready")
+            yield
+        finally:
+            processes.end(process)
 
 
 @contextmanager
