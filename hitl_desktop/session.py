@@ -12,14 +12,14 @@ from random import Random
 from typing import Any
 
 from hitl_desktop.domain.decision import Decided, Decision, Severity, Verdict
-from hitl_desktop.domain.gate import Gate
+from hitl_desktop.domain.gate import Gate, Record
 from hitl_desktop.local import LocalWorkspace, LocalWorkspaceError, open_workspace
 from hitl_desktop.services.connection import Connection, connect
 from hitl_desktop.services.encoding import GateRequest
 from hitl_desktop.services.errors import EvidenceChanged, Interrupted, NotFound, Unavailable
 from hitl_desktop.services.events import Events
 from hitl_desktop.services.evidence import Evidence, inline_evidence
-from hitl_desktop.services.gates import Gates, Record
+from hitl_desktop.services.gates import Gates
 from hitl_desktop.services.health import Health
 from hitl_desktop.services.history import History
 from hitl_desktop.services.knowledge import KnowledgeHit, KnowledgeStore, connect_chroma

@@ -1,7 +1,7 @@
 """From the command line to the first frame, and from there to the loop.
 
-The first frame is painted before asyncio, the servers' libraries and the session are imported: they take longer than the
-window itself.
+The first frame is painted before asyncio, the servers' libraries and the session are imported: they take longer than
+the window itself.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The windows and their sessions: each window has one session at a time, and a switch closes it before the next opens."""
+"""The windows and their sessions: one session at a time each, closed before the next one opens."""
 
 import asyncio
 import logging
@@ -140,7 +140,7 @@ class Windows:
                     wanted = shown
                     continue
                 following = await controller.next_tenant()
-            except Exception:
+            except Exception:  # noqa: BLE001 - a window outlives whatever ended its session, and says so
                 _log.exception("A window's session failed")
                 window.show_problem("This window's session ended inside the application; choose a tenant to go on.")
                 following = await controller.next_tenant()
@@ -183,8 +183,8 @@ class Windows:
             try:
                 await asyncio.to_thread(self._store.save, states)
             except OSError as error:  # go on: only the restoring of windows is lost
-                message = f"This window cannot be remembered for the next launch: {error.strerror}. Decisions are not affected."
-                self._controllers[0].window.show_problem(message)
+                problem = f"This window cannot be remembered for the next launch: {error.strerror}."
+                self._controllers[0].window.show_problem(f"{problem} Decisions are not affected.")
 
     async def _fill(self, backend: Backend, controller: _Controller) -> None:
         try:

@@ -120,3 +120,7 @@ class Quarantined:
     key: str
     reason: str
     raw: str = ""
+
+
+Record = Gate | Quarantined
+"""What reading one gate gives."""

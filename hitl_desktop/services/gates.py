@@ -7,7 +7,7 @@ import msgpack
 
 from hitl_desktop.domain.decision import Decided, Decision
 from hitl_desktop.domain.event import EventType
-from hitl_desktop.domain.gate import Gate, Quarantined
+from hitl_desktop.domain.gate import Gate, Record
 from hitl_desktop.domain.time import epoch
 from hitl_desktop.services import scripts
 from hitl_desktop.services.codec import decode_gate
@@ -31,8 +31,6 @@ LISTED_FIELD = 16 * 1024
 REPLY_BUDGET = 512 * 1024
 _WHOLE = 512 * 1024 * 1024
 _IDS = 20_000
-
-Record = Gate | Quarantined
 
 
 class Gates:

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from hitl_desktop.domain.gate import Gate, GateStatus, Quarantined
-from hitl_desktop.services.gates import Record
+from hitl_desktop.domain.gate import Gate, GateStatus, Quarantined, Record
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from random import Random
 
 from hitl_desktop.domain.decision import Decided
 from hitl_desktop.domain.event import Event, EventType
-from hitl_desktop.domain.gate import Gate, GateStatus, Quarantined
+from hitl_desktop.domain.gate import Gate, GateStatus, Quarantined, Record
 from hitl_desktop.services.errors import ServiceError, Unavailable
 from hitl_desktop.services.events import Events
-from hitl_desktop.services.gates import PAGE, Gates, Record
+from hitl_desktop.services.gates import PAGE, Gates
 from hitl_desktop.services.history import History
 from hitl_desktop.sync.book import Clash, GateBook
 from hitl_desktop.sync.collector import collector_held
@@ -85,6 +85,7 @@ class Inbound:
         due = clock() + RECONCILE_EVERY
         while True:
             cursor, entries = await self._events.after(cursor)
+            self._monitor.hear()
             if entries:
                 await self._apply(entries)
             if clock() >= due:

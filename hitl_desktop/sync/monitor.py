@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 
@@ -30,10 +31,11 @@ class Connectivity:
 
 
 class Monitor:
-    """The connection's state, and everyone who follows it."""
+    """The connection's state, everyone who follows it, and when the server was last `heard`."""
 
     def __init__(self) -> None:
         self.now = Connectivity(Phase.CONNECTING)
+        self.heard: datetime | None = None
         self._followers: list[Callable[[Connectivity], None]] = []
         self._changed = asyncio.Event()
 
@@ -45,6 +47,10 @@ class Monitor:
     def unfollow(self, follower: Callable[[Connectivity], None]) -> None:
         """Call `follower` no more."""
         self._followers.remove(follower)
+
+    def hear(self) -> None:
+        """Note that the server has just answered."""
+        self.heard = datetime.now(UTC)
 
     def tell(self, now: Connectivity) -> None:
         """Set the state."""

@@ -1,5 +1,7 @@
 """All that one window shows of one session; made anew for each tenant and closed with it."""
 
+from datetime import datetime
+
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from hitl_desktop.session import ReviewSession
@@ -55,6 +57,11 @@ class WindowViewModel(QObject):
         self._session.book.unfollow(self._changed)
         self._session.monitor.unfollow(self._told)
         await self._tasks.close()
+
+    @property
+    def heard(self) -> datetime | None:
+        """When the server last answered."""
+        return self._session.monitor.heard
 
     @property
     def connectivity_now(self) -> Connectivity:

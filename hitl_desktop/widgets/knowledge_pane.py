@@ -1,0 +1,80 @@
+"""The tenant's documents beside the gate: search, hits, and the document that is open."""
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QLineEdit, QListWidget, QListWidgetItem, QSplitter, QVBoxLayout, QWidget
+
+from hitl_desktop.services.knowledge import KnowledgeHit
+from hitl_desktop.viewmodels.knowledge import KnowledgeViewModel
+from hitl_desktop.widgets.labels import label
+from hitl_desktop.widgets.markdown_viewer import MarkdownViewer
+from hitl_desktop.widgets.theme import Theme
+from hitl_desktop.widgets.words import one_line
+
+
+class KnowledgePane(QFrame):
+    """Searches as Enter is pressed."""
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("review")
+        self.setMinimumWidth(280)
+        self._view: KnowledgeViewModel | None = None
+        self._hits: tuple[KnowledgeHit, ...] = ()
+        self.search = QLineEdit(placeholderText="Search documents, then Enter …", clearButtonEnabled=True)
+        self.search.setAccessibleName("Search documents")
+        self.search.returnPressed.connect(self._search)
+        self.note = label(tone="muted", wraps=True)
+        self.list = QListWidget()
+        self.list.setAccessibleName("Documents found")
+        self.list.setWordWrap(True)
+        self.list.currentRowChanged.connect(self._open)
+        self._document = MarkdownViewer(theme)
+        parts = QSplitter(Qt.Orientation.Vertical, childrenCollapsible=False)
+        parts.setHandleWidth(1)
+        parts.addWidget(self.list)
+        parts.addWidget(self._document)
+        parts.setSizes([260, 420])
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(12, 12, 0, 0)
+        layout.setSpacing(8)
+        layout.addWidget(label("Knowledge", "paneTitle"))
+        layout.addWidget(self.search)
+        layout.addWidget(self.note)
+        layout.addWidget(parts, 1)
+
+    def attach(self, view: KnowledgeViewModel) -> None:
+        """Search through `view`."""
+        self._view = view
+        view.found.connect(self._show)
+        view.problem.connect(self.note.setText)
+        view.searching.connect(lambda query: self.note.setText(f"Searching for “{query}” …"))
+
+    def detach(self) -> None:
+        """Let go of the view-model and of everything found."""
+        self._view = None
+        self.search.clear()
+        self._show(())
+        self.note.clear()
+
+    def focus_search(self) -> None:
+        """Make ready to type."""
+        self.search.setFocus()
+        self.search.selectAll()
+
+    def _search(self) -> None:
+        if self._view is not None:
+            self._view.search(self.search.text())
+
+    def _show(self, hits: tuple[KnowledgeHit, ...]) -> None:
+        self._hits = hits
+        self.list.clear()
+        self._document.set_text("")
+        for hit in hits:
+            self.list.addItem(QListWidgetItem(f"{one_line(hit.title)}\n{one_line(hit.excerpt)}"))
+        asked = bool(self.search.text().strip())
+        count = f"{len(hits)} document{'' if len(hits) == 1 else 's'}" if hits else "No document holds these words."
+        self.note.setText(count if asked else "")
+
+    def _open(self, row: int) -> None:
+        if 0 <= row < len(self._hits):
+            self._document.set_text(self._hits[row].content)

@@ -1,0 +1,303 @@
+"""The window: toolbar, queues, gate list and review around one session's view-models.
+
+What the first frame does not need, the review and the knowledge pane, is made when the first session is attached.
+"""
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QByteArray, QEvent, Qt, Signal
+from PySide6.QtGui import QCloseEvent, QPaintEvent
+from PySide6.QtWidgets import QFrame, QLabel, QMainWindow, QProgressBar, QSplitter, QVBoxLayout, QWidget
+
+from hitl_desktop.domain.gate import Gate, Quarantined
+from hitl_desktop.domain.projection import Queue
+from hitl_desktop.domain.tenant import hue
+from hitl_desktop.viewmodels.tenants import TenantListModel
+from hitl_desktop.widgets.band import Band
+from hitl_desktop.widgets.gate_pane import GatePane
+from hitl_desktop.widgets.icons import application_icon
+from hitl_desktop.widgets.labels import label
+from hitl_desktop.widgets.queue_list import QueueList
+from hitl_desktop.widgets.shortcuts import add_shortcuts
+from hitl_desktop.widgets.theme import Theme
+from hitl_desktop.widgets.toolbar import Toolbar
+from hitl_desktop.widgets.words import ago
+
+if TYPE_CHECKING:  # imported late, after the first frame
+    from hitl_desktop.sync.monitor import Connectivity
+    from hitl_desktop.viewmodels.window import WindowViewModel
+    from hitl_desktop.widgets.knowledge_pane import KnowledgePane
+    from hitl_desktop.widgets.review_pane import ReviewPane
+
+_BAND_HEIGHT = 3
+_NEUTRAL_HUE = 0
+_APPLICATION = "HITL Desktop"
+
+
+class MainWindow(QMainWindow):
+    """One window for one tenant at a time.
+
+    Signals: `painted` after the first frame, `tenant_chosen` with an id, `tenants_opening` before the list of tenants
+    shows, `new_window_wanted`, `quit_wanted`, `demo_wanted`, and `closed` once it is closed.
+    """
+
+    painted = Signal()
+    tenant_chosen = Signal(str)
+    tenants_opening = Signal()
+    new_window_wanted = Signal()
+    quit_wanted = Signal()
+    demo_wanted = Signal()
+    closed = Signal()
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self.theme = theme
+        self._view: WindowViewModel | None = None
+        self._was_painted = False
+        self.setWindowTitle(_APPLICATION)
+        self.setWindowIcon(application_icon())
+        self.resize(1440, 900)
+        self.toolbar = Toolbar(theme)
+        self.queues = QueueList()
+        self.gates = GatePane(theme)
+        self.review: ReviewPane | None = None
+        self.knowledge: KnowledgePane | None = None
+        self.connection_band = Band("offline")
+        self.notice = Band("band")
+        self._progress = QProgressBar(textVisible=False)
+        self._progress.setFixedHeight(2)
+        self._progress.hide()
+        self._splitter = QSplitter(Qt.Orientation.Horizontal, childrenCollapsible=False)
+        self._splitter.setHandleWidth(1)
+        self._place_for_review = QFrame()
+        self._place_for_review.setObjectName("review")
+        self._lay_out()
+        self._connect()
+        add_shortcuts(self)
+
+    def attach(self, view: "WindowViewModel") -> None:
+        """Show the session that `view` stands for."""
+        self._make_late_parts()
+        assert self.review is not None  # noqa: S101 - made above
+        assert self.knowledge is not None  # noqa: S101 - made above
+        self._view = view
+        tenant = view.tenant_id
+        colour = hue(tenant) if tenant else _NEUTRAL_HUE
+        self.setStyleSheet(self.theme.stylesheet(self.theme.accent(colour)))
+        self.setWindowTitle(f"{tenant} — {_APPLICATION}" if tenant else _APPLICATION)
+        self.toolbar.show_selector(visible=tenant is not None)
+        if tenant:
+            self.toolbar.tenant.set_tenant(tenant, colour)
+        self.gates.attach(view.gates, f" in {tenant}" if tenant else "", colour)
+        self.gates.show_queue(Queue.PENDING)
+        self.queues.select(Queue.PENDING)
+        self.review.attach(view.review)
+        self.knowledge.attach(view.knowledge)
+        self._who.setText(f"{view.reviewer} · {view.address}")
+        self.notice.hide()
+        view.connectivity.connect(self._show_connectivity)
+        view.clashed.connect(self.notice.show_text)
+        view.failed.connect(self.notice.show_text)
+        view.ticked.connect(self._tick)
+        view.review.decided.connect(self._show_decided)
+        view.gates.counts_changed.connect(self._show_counts)
+        self._show_counts()
+
+    def detach(self) -> None:
+        """Let go of the session: nothing of its tenant stays on the screen or is referred to."""
+        view, self._view = self._view, None
+        if view is None:
+            return
+        view.disconnect(self)
+        view.review.disconnect(self)
+        view.gates.disconnect(self)
+        self.gates.detach()
+        if self.review is not None:
+            self.review.detach()
+        if self.knowledge is not None:
+            self.knowledge.detach()
+        self.toolbar.search.clear()
+        self.toolbar.tenant.clear()
+        self.queues.show_counts(dict.fromkeys(Queue, 0))
+        self.connection_band.hide()
+        self.notice.hide()
+        self._progress.hide()
+        self._who.clear()
+        self.statusBar().clearMessage()
+        self.setWindowTitle(_APPLICATION)
+
+    def set_tenants(self, model: TenantListModel) -> None:
+        """Offer the tenants of `model`."""
+        self.toolbar.tenant.set_model(model)
+
+    def show_problem(self, text: str) -> None:
+        """Show one sentence about something that does not work."""
+        self.notice.show_text(text)
+
+    def show_no_tenant(self, *, can_fill: bool) -> None:
+        """Say that there is no tenant to work for yet, and what to do."""
+        self.toolbar.show_selector(visible=True)
+        self.toolbar.connection.set_state("No tenant", online=False)
+        text = "There is no tenant here yet: choose or type one at the top left."
+        if can_fill:
+            self.connection_band.show_text(f"{text} Or begin with demo data.", "Fill with demo data", closable=False)
+        else:
+            self.connection_band.show_text(text, closable=False)
+
+    def show_offline_start(self, text: str) -> None:
+        """Say why there is nothing to work with."""
+        self.toolbar.connection.set_state("Not available", online=False)
+        self.connection_band.show_text(text, closable=False)
+
+    def geometry_text(self) -> str:
+        """Return the window's size and place as text, for `restore`."""
+        return base64.b64encode(self.saveGeometry().data()).decode()
+
+    def restore(self, geometry: str) -> None:
+        """Take the size and place of an earlier launch; what cannot be read is left aside."""
+        try:
+            data = base64.b64decode(geometry, validate=True)
+        except (binascii.Error, ValueError):
+            return
+        if data:
+            self.restoreGeometry(QByteArray(data))
+
+    def refresh(self) -> None:
+        """Look at the server now."""
+        if self._view is not None:
+            self._view.refresh()
+
+    def fold(self, part: QWidget) -> None:
+        """Fold a part of the window away, or bring it back."""
+        part.setVisible(not part.isVisible())
+
+    def fill_with_review(self) -> None:
+        """Let the review fill the window, or bring queues and list back."""
+        shown = self.gates.isVisible() or self.queues.isVisible()
+        self.gates.setVisible(not shown)
+        self.queues.setVisible(not shown)
+
+    def toggle_knowledge(self) -> None:
+        """Show the documents beside the gate, ready to search, or put them away."""
+        if self.knowledge is not None:
+            self.knowledge.setVisible(not self.knowledge.isVisible())
+            if self.knowledge.isVisible():
+                self.knowledge.focus_search()
+
+    def step_back(self) -> None:
+        """Go one step back: out of the search, then to the list. What is written stays."""
+        if self.toolbar.search.text():
+            self.toolbar.search.clear()
+        self.gates.table.setFocus()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Tell that the window is closed; its session ends behind it."""
+        super().closeEvent(event)
+        self.closed.emit()
+
+    def event(self, event: QEvent) -> bool:
+        """Tell when the first frame has been painted."""
+        handled = super().event(event)
+        if not self._was_painted and isinstance(event, QPaintEvent):
+            self._was_painted = True
+            self.painted.emit()
+        return handled
+
+    def _lay_out(self) -> None:
+        self._edge = QFrame()
+        self._edge.setFixedHeight(_BAND_HEIGHT)
+        self._edge.setObjectName("edge")
+        self.setMenuWidget(self._edge)
+        self.addToolBar(self.toolbar)
+        for part in (self.queues, self.gates, self._place_for_review):
+            self._splitter.addWidget(part)
+        self._splitter.setSizes([self.theme.metrics.queues_width, self.theme.metrics.list_width, 880])
+        self._splitter.setStretchFactor(2, 1)
+        middle = QWidget()
+        layout = QVBoxLayout(middle)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        for widget in (self._progress, self.connection_band, self.notice):
+            layout.addWidget(widget)
+        layout.addWidget(self._splitter, 1)
+        self.setCentralWidget(middle)
+        status = self.statusBar()
+        status.setSizeGripEnabled(False)
+        status.setFixedHeight(self.theme.metrics.status_bar)
+        self._who: QLabel = label()
+        self._who.setContentsMargins(12, 0, 0, 0)
+        status.addWidget(self._who)
+        keys = label("? keys    Ctrl+K tenant    j k next    a approve    r reject")
+        keys.setContentsMargins(0, 0, 12, 0)
+        status.addPermanentWidget(keys)
+
+    def _connect(self) -> None:
+        self.toolbar.tenant.chosen.connect(self.tenant_chosen)
+        self.toolbar.tenant.opening.connect(self.tenants_opening)
+        self.toolbar.refreshed.connect(self.refresh)
+        self.toolbar.searched.connect(self.gates.show_text)
+        self.queues.chosen.connect(self.gates.show_queue)
+        self.queues.knowledge_wanted.connect(self.toggle_knowledge)
+        self.gates.selected.connect(self._selected)
+        self.connection_band.acted.connect(self.demo_wanted)
+
+    def _make_late_parts(self) -> None:
+        if self.review is not None:
+            return
+        from hitl_desktop.widgets.knowledge_pane import KnowledgePane
+        from hitl_desktop.widgets.review_pane import ReviewPane
+
+        self.review = ReviewPane(self.theme)
+        self.knowledge = KnowledgePane(self.theme)
+        self._splitter.replaceWidget(2, self.review)
+        self._place_for_review.deleteLater()
+        self._splitter.addWidget(self.knowledge)
+        self._splitter.setStretchFactor(2, 1)
+        self.knowledge.hide()
+
+    def _selected(self, record: Gate | Quarantined | None) -> None:
+        if self._view is None or self.review is None:
+            return
+        if isinstance(record, Quarantined):
+            self._view.review.open(None)
+            self.review.show_quarantined(record)
+        else:
+            self._view.review.open(record.request_id if record else None)
+
+    def _show_counts(self) -> None:
+        if self._view is not None:
+            counts = {queue: self._view.gates.count(queue) for queue in Queue}
+            self.queues.show_counts(counts)
+            self.toolbar.tenant.set_pending(counts[Queue.PENDING])
+
+    def _show_connectivity(self, now: "Connectivity") -> None:
+        online = now.phase.value in {"online", "loading"}
+        self._tell_connection(now, online=online)
+        self._progress.setVisible(now.phase.value == "loading" and now.total > now.loaded)
+        self._progress.setMaximum(max(1, now.total))
+        self._progress.setValue(now.loaded)
+        self.gates.set_loading(loading=now.phase.value in {"loading", "connecting"})
+        if now.problem:
+            self.connection_band.show_text(f"{now.problem} What is listed stays readable.", closable=False)
+        else:
+            self.connection_band.hide()
+
+    def _tell_connection(self, now: "Connectivity", *, online: bool) -> None:
+        word = {"loading": "Loading …", "connecting": "Connecting …"}.get(now.phase.value, now.phase.value.capitalize())
+        heard = self._view.heard if self._view is not None else None
+        if heard is not None and now.phase.value == "online":
+            word = f"{word} · {ago(heard, datetime.now(UTC))}"
+        self.toolbar.connection.set_state(word, online=online)
+
+    def _show_decided(self, text: str) -> None:
+        self.statusBar().showMessage(text, 8_000)
+
+    def _tick(self) -> None:
+        if self.review is not None:
+            self.review.tick()
+        self.gates.table.viewport().update()
+        if self._view is not None and self._view.connectivity_now.phase.value == "online":
+            self._tell_connection(self._view.connectivity_now, online=True)

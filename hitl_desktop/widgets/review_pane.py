@@ -1,0 +1,182 @@
+"""The review: the gate's heading, its evidence as large as the window allows, and the decision below."""
+
+from datetime import UTC, datetime
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+
+from hitl_desktop.domain.decision import Verdict
+from hitl_desktop.domain.evidence import Integrity
+from hitl_desktop.domain.gate import Gate, GateKind, GateStatus, Quarantined
+from hitl_desktop.domain.projection import lacks_evidence
+from hitl_desktop.session import OpenGate
+from hitl_desktop.viewmodels.review import ReviewViewModel
+from hitl_desktop.widgets.decision_panel import DecisionPanel
+from hitl_desktop.widgets.evidence_view import EvidenceView
+from hitl_desktop.widgets.labels import label
+from hitl_desktop.widgets.theme import Theme
+from hitl_desktop.widgets.words import ago, exact, left, one_line
+
+
+class ReviewPane(QFrame):
+    """Shows the gate that is open, a quarantined record, or that there is none."""
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("review")
+        self.setMinimumWidth(360)
+        self._theme = theme
+        self._review: ReviewViewModel | None = None
+        self._chip = label(tone="chip")
+        self._title = label(tone="heading", wraps=True)
+        self._left = label(tone="muted")
+        self._facts = label(tone="muted")
+        self._facts.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.evidence = EvidenceView(theme)
+        self.decision = DecisionPanel()
+        self._nothing = label("Select a gate to review it.", "empty", wraps=True)
+        self._nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._pages = QStackedWidget()
+        self._pages.addWidget(self._nothing)
+        self._pages.addWidget(self._lay_out())
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._pages)
+
+    def attach(self, review: ReviewViewModel) -> None:
+        """Show what `review` opens."""
+        self._review = review
+        self.decision.attach(review)
+        review.opened.connect(self._opened)
+        review.closed.connect(self._closed)
+        review.loading.connect(lambda _name: self._show_nothing("Reading the evidence …"))
+        review.problem.connect(self._problem)
+        self.evidence.viewed.connect(self._viewed)
+
+    def detach(self) -> None:
+        """Let go of the view-model; nothing of its gate stays on the screen."""
+        if self._review is not None:
+            self.evidence.viewed.disconnect(self._viewed)
+        self._review = None
+        self.decision.detach()
+        self._closed()
+
+    def show_quarantined(self, record: Quarantined) -> None:
+        """Show what cannot be read, why, and what of it there is."""
+        self._set_chip("Quarantine", None)
+        self._title.setText(one_line(record.reason))
+        self._left.clear()
+        self._facts.setText(one_line(record.key))
+        self.evidence.show_raw(record.raw or "There is nothing to show of this record.")
+        self.decision.hide()
+        self._pages.setCurrentIndex(1)
+
+    def tick(self) -> None:
+        """Move the countdown on."""
+        current = self._review.current if self._review else None
+        if current is not None:
+            self._count_down(current.gate)
+
+    def focus_decision(self, verdict: Verdict) -> None:
+        """Move to the button of `verdict`, or to the reason where a rejection lacks it."""
+        if self._review is None or self._review.current is None:
+            return
+        if verdict is Verdict.APPROVED:
+            self.decision.approve.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        elif self.decision.reason.toPlainText().strip():
+            self.decision.reject.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        else:
+            self.decision.reason.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def _lay_out(self) -> QWidget:
+        page = QWidget()
+        first = QHBoxLayout()
+        first.setSpacing(10)
+        first.addWidget(self._chip, 0, Qt.AlignmentFlag.AlignTop)
+        first.addWidget(self._title, 1)
+        first.addWidget(self._left, 0, Qt.AlignmentFlag.AlignTop)
+        head = QVBoxLayout()
+        head.setContentsMargins(20, 14, 20, 6)
+        head.setSpacing(8)
+        head.addLayout(first)
+        head.addWidget(self._facts)
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(head)
+        layout.addWidget(self.evidence, 1)
+        layout.addWidget(self.decision)
+        return page
+
+    def _opened(self, found: OpenGate) -> None:
+        gate = found.gate
+        name = gate.kind.value.capitalize() if gate.kind else one_line(gate.gate_type)
+        self._set_chip(name, gate.kind)
+        self._title.setText(one_line(gate.summary) or "(no summary)")
+        now = datetime.now(UTC)
+        asked = f"asked by {one_line(gate.requested_by)}" if gate.requested_by else ""
+        parts = (one_line(gate.task_id), f"session {one_line(gate.session_id)}", asked, ago(gate.requested_at, now))
+        self._facts.setText(" · ".join(part for part in parts if part))
+        self._facts.setToolTip(f"Requested {exact(gate.requested_at)}")
+        self.evidence.show_evidence(found, self._review.is_viewed if self._review else lambda _item: False)
+        self.decision.show()
+        self.decision.facts.setText(_completeness(found))
+        if self._review is not None:
+            self.decision.show_draft(self._review.draft)
+        self._count_down(gate)
+        self._pages.setCurrentIndex(1)
+
+    def _count_down(self, gate: Gate) -> None:
+        now = datetime.now(UTC)
+        decidable = gate.status is GateStatus.PENDING and not gate.is_overdue(now)
+        self.decision.set_decidable(decidable=decidable)
+        if gate.status is not GateStatus.PENDING:
+            self._left.setText(self._outcome(gate))
+        elif gate.expires_at is None:
+            self._left.clear()
+        elif gate.is_overdue(now):
+            self._left.setText("⧖ overdue: the agent must ask again")
+        else:
+            self._left.setText(f"expires in {left(gate.expires_at, now)}")
+        self._left.setToolTip(exact(gate.expires_at) if gate.expires_at else "")
+
+    def _outcome(self, gate: Gate) -> str:
+        who = f" by {one_line(gate.reviewer)}" if gate.reviewer else ""
+        return f"{self._theme.mark(gate.status).glyph} {gate.status}{who}"
+
+    def _problem(self, text: str) -> None:
+        if self._review is not None and self._review.current is not None:
+            self.decision.show_problem(text)
+        else:
+            self._show_nothing(text)
+
+    def _viewed(self, item: int) -> None:
+        if self._review is not None:
+            self.evidence.show_progress(self._review.mark_viewed(item))
+
+    def _closed(self) -> None:
+        self.evidence.clear()
+        for text in (self._title, self._facts, self._left, self._chip, self.decision.facts):
+            text.clear()
+        self._show_nothing("Select a gate to review it.")
+
+    def _show_nothing(self, text: str) -> None:
+        self._nothing.setText(text)
+        self._pages.setCurrentIndex(0)
+
+    def _set_chip(self, name: str, kind: GateKind | None) -> None:
+        colors = self._theme.chip(kind)
+        self._chip.setText(name)
+        self._chip.setStyleSheet(
+            f"background: {colors.ground.name()}; color: {colors.text.name()}; border-radius: 4px; padding: 2px 8px;"
+        )
+
+
+def _completeness(found: OpenGate) -> str:
+    """Return what the evidence amounts to, in words and marks."""
+    lacking = lacks_evidence(found.gate)
+    given = ", ".join(dict.fromkeys(one_line(piece.item.item_type) for piece in found.evidence))
+    first = f"Incomplete: needs {' or '.join(lacking)}" if lacking else f"Complete: {given}" if given else "No evidence"
+    counts = {state: sum(piece.integrity is state for piece in found.evidence) for state in Integrity}
+    told = [f"{count} {state}" for state, count in counts.items() if count]
+    return " · ".join((first, ", ".join(told))) if told else first

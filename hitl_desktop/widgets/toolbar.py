@@ -1,0 +1,47 @@
+"""The toolbar: tenant, refresh, search, and how the connection is."""
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtWidgets import QLineEdit, QSizePolicy, QToolBar, QToolButton, QWidget
+
+from hitl_desktop.widgets.connection_label import ConnectionLabel
+from hitl_desktop.widgets.icons import icon
+from hitl_desktop.widgets.tenant_selector import TenantSelector
+from hitl_desktop.widgets.theme import Theme
+
+_SEARCH_WIDTH = 560
+
+
+class Toolbar(QToolBar):
+    """`refreshed` comes when the server is to be looked at now, `searched` with the text of the search field."""
+
+    refreshed = Signal()
+    searched = Signal(str)
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__("Toolbar", parent)
+        self.setMovable(False)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        self.setIconSize(QSize(18, 18))
+        self.setFixedHeight(theme.metrics.toolbar)
+        self.tenant = TenantSelector(theme)
+        self._tenant_action = self.addWidget(self.tenant)
+        refresh = QToolButton()
+        refresh.setIcon(icon("refresh", theme.tokens.muted))
+        refresh.setToolTip("Look at the server now (F5)")
+        refresh.setAccessibleName("Refresh")
+        refresh.clicked.connect(self.refreshed)
+        self.addWidget(refresh)
+        self.search = QLineEdit(placeholderText="Search gates, tasks, agents …   /", clearButtonEnabled=True)
+        self.search.setAccessibleName("Search gates")
+        self.search.setMaximumWidth(_SEARCH_WIDTH)
+        self.search.textChanged.connect(self.searched)
+        self.addWidget(self.search)
+        space = QWidget()
+        space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.addWidget(space)
+        self.connection = ConnectionLabel(theme)
+        self.addWidget(self.connection)
+
+    def show_selector(self, *, visible: bool) -> None:
+        """Show the tenant selector, or hide it where multi-tenancy is off."""
+        self._tenant_action.setVisible(visible)
