@@ -27,19 +27,29 @@ _PR_SET_PDEATHSIG = 1
 
 
 def supervise(path: Path) -> int:
-    """Run the server of the workspace at `path` until nobody uses it; return the process's exit code."""
+    """Start the server of the workspace at `path` and return whether it was started, as an exit code.
+
+    A second process stays behind and keeps the server running until nobody uses the workspace.
+    """
     os.umask(0o077)
+    started, tells = os.pipe()
+    if os.fork():
+        # Whoever started this waits for it, so it ends as soon as the server is started; the other half stays.
+        os.close(tells)
+        return 0 if os.read(started, 1) else 1
+    os.close(started)
     folder = Folder(path)
     lock = open_lock(folder.supervisor_lock)
     try:
-        if not _take(folder, lock):
-            return 0
-        server = _start(folder, lock)
+        server = _start(folder, lock) if _take(folder, lock) else None
     except (OSError, LocalWorkspaceError) as error:
         with contextlib.suppress(OSError), folder.log.open("a", encoding="utf-8") as log:
             log.write(f"supervisor: {error}\n")
         return 1
-    _serve(folder, server)
+    os.write(tells, b"1")
+    os.close(tells)
+    if server is not None:
+        _serve(folder, server)
     return 0
 
 

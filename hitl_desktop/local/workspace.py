@@ -18,6 +18,7 @@ from hitl_desktop.local.server import answers, program
 
 _STARTED_WITHIN = 30.0
 _LOOK_EVERY = 0.01
+_LOOK_AGAIN = 2.0
 
 
 class LocalWorkspace:
@@ -106,29 +107,33 @@ def _ensure(folder: Folder, socket: Path) -> None:
         return
     with locked(folder.start_lock):
         deadline = time.monotonic() + _STARTED_WITHIN
-        supervisor: subprocess.Popen[bytes] | None = None
         while not answers(socket):
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or not _start_supervisor(folder):
                 raise ServerNotStarted(_last_line(folder))
-            if supervisor is None or supervisor.poll() is not None:
-                if supervisor is not None and supervisor.returncode:
-                    raise ServerNotStarted(_last_line(folder))
-                supervisor = _start_supervisor(folder)
-            time.sleep(_LOOK_EVERY)
+            _await_answer(socket, deadline)
 
 
-def _start_supervisor(folder: Folder) -> "subprocess.Popen[bytes]":
+def _await_answer(socket: Path, deadline: float) -> None:
+    """Wait until the server answers, but not long: one that ended again must be started again."""
+    until = min(deadline, time.monotonic() + _LOOK_AGAIN)
+    while not answers(socket) and time.monotonic() < until:
+        time.sleep(_LOOK_EVERY)
+
+
+def _start_supervisor(folder: Folder) -> bool:
     from hitl_desktop.local.supervisor import command
 
-    with folder.log.open("ab") as log:
-        return subprocess.Popen(  # noqa: S603 - our own program
+    with os.fdopen(os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
+        done = subprocess.run(  # noqa: S603 - our own program
             command(folder.path),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             cwd=folder.path,
             start_new_session=True,
+            check=False,
         )
+    return done.returncode == 0
 
 
 def _record(folder: Folder, tenant_id: str) -> tuple[str, ...]:
