@@ -25,7 +25,9 @@ class LineKind(StrEnum):
 
 
 class DiffLine(NamedTuple):
-    """One line. `text` lacks the sign of context, added and removed lines; numbers count from 1, a hunk's are its first.
+    """One line. `text` lacks the sign of context, added and removed lines.
+
+    Numbers count from 1; a hunk's are those of its first lines.
 
     A tuple rather than a dataclass because it is made in a third of the time: 100,000 lines are parsed in about 0.1 s.
     """

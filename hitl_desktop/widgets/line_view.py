@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QPointF, QRectF, Qt, QTimer
 from PySide6.QtGui import (
     QColor,
     QFontMetricsF,
@@ -20,7 +21,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractScrollArea, QWidget
 
-from hitl_desktop.widgets.selection import Position, Selection, word_at
+from hitl_desktop.widgets.selection import Position, Selection, utf16_units, word_at
 from hitl_desktop.widgets.theme import Theme
 from hitl_desktop.widgets.visible import Visible, visible
 
@@ -50,6 +51,9 @@ class LineView(QAbstractScrollArea):
         self._selection = Selection()
         self._widest = 0.0
         self._layout_of = lru_cache(maxsize=_LAYOUTS_KEPT)(self._make_layout)
+        # Not while painting: a scroll bar that appears moves what is painted.
+        self._grow = QTimer(self, singleShot=True, interval=0)
+        self._grow.timeout.connect(self._size_bars)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setFrameShape(self.Shape.NoFrame)
         self.viewport().setCursor(Qt.CursorShape.IBeamCursor)
@@ -150,7 +154,7 @@ class LineView(QAbstractScrollArea):
         if not shown.is_plain:
             layout = self._layout_of(shown)
             self._widest_seen(layout.boundingRect().width())
-            layout.draw(painter, QPointF(left, top + (self.row_height - layout.boundingRect().height()) / 2))
+            layout.draw(painter, QPointF(left, top + self._baseline - layout.lineAt(0).ascent()))
             return
         self._widest_seen(len(shown.text) * self._char)
         # Of a very long line only the columns in view are drawn.
@@ -179,7 +183,8 @@ class LineView(QAbstractScrollArea):
         marks = []
         for start, length in shown.marks:
             mark = QTextLayout.FormatRange()
-            mark.start, mark.length = start, length
+            mark.start = utf16_units(shown.text, start)
+            mark.length = length
             mark.format = QTextCharFormat()
             mark.format.setForeground(self._theme.mark("mismatch").color)
             marks.append(mark)
@@ -192,8 +197,13 @@ class LineView(QAbstractScrollArea):
     def _x_of(self, shown: Visible, column: int) -> float:
         if shown.is_plain:
             return column * self._char
-        x = self._layout_of(shown).lineAt(0).cursorToX(column)
-        return float(x[0] if isinstance(x, tuple) else x)
+        # PySide6 returns the corrected column as well, which the stubs do not know.
+        found: Any = self._layout_of(shown).lineAt(0).cursorToX(utf16_units(shown.text, column))
+        return float(found[0] if isinstance(found, tuple) else found)
+
+    def _column_at(self, shown: Visible, x: float) -> int:
+        units = self._layout_of(shown).lineAt(0).xToCursor(x)
+        return len(shown.text.encode("utf-16-le")[: 2 * units].decode("utf-16-le", "ignore"))
 
     # --- scrolling ----------------------------------------------------------------------------------------------------
 
@@ -221,7 +231,7 @@ class LineView(QAbstractScrollArea):
         """Widen the horizontal range when a drawn line turns out wider than was guessed."""
         if width > self._widest:
             self._widest = width
-            self._size_bars()
+            self._grow.start()
 
     def _size_bars(self) -> None:
         width, height = self.viewport().width(), self.viewport().height()
@@ -303,6 +313,10 @@ class LineView(QAbstractScrollArea):
         self._selection = Selection(self._selection.anchor, self._position(event.position()))
         self.viewport().update()
 
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """End the selection; nobody else takes the event."""
+        event.accept()
+
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Select a word."""
         if event.button() != Qt.MouseButton.LeftButton or not self.row_count():
@@ -317,8 +331,5 @@ class LineView(QAbstractScrollArea):
         row = max(0, min(self.row_count() - 1, row))
         shown = visible(self.row_text(row))
         x = point.x() - self.text_left(row) + self.horizontalScrollBar().value()
-        if shown.is_plain:
-            column = round(x / self._char)
-        else:
-            column = self._layout_of(shown).lineAt(0).xToCursor(x)
+        column = round(x / self._char) if shown.is_plain else self._column_at(shown, x)
         return Position(row, max(0, min(len(shown.text), column)))

@@ -98,6 +98,10 @@ def _is_code(block: QTextBlock) -> bool:
     )
 
 
+def _is_item(block: QTextBlock) -> bool:
+    return block.isValid() and block.textList() is not None
+
+
 def _dress_block(cursor: QTextCursor, block: QTextBlock, theme: Theme) -> None:
     form, level = QTextBlockFormat(), block.blockFormat().headingLevel()
     cursor.setPosition(block.position())
@@ -105,6 +109,7 @@ def _dress_block(cursor: QTextCursor, block: QTextBlock, theme: Theme) -> None:
     if _is_code(block):
         form.setBackground(theme.tokens.field)
         form.setNonBreakableLines(False)
+        form.setTextIndent(theme.pixels(8))
         form.setTopMargin(0 if _is_code(block.previous()) else theme.pixels(8))
         form.setBottomMargin(0 if _is_code(block.next()) else theme.pixels(12))
         _merge_font(cursor, theme.monospace())
@@ -112,7 +117,7 @@ def _dress_block(cursor: QTextCursor, block: QTextBlock, theme: Theme) -> None:
         return
     form.setLineHeight(_LINE_HEIGHT, _PROPORTIONAL)
     form.setTopMargin(0)
-    form.setBottomMargin(theme.pixels(2 if block.textList() else 8))
+    form.setBottomMargin(theme.pixels(2 if _is_item(block) and _is_item(block.next()) else 8))
     if level:
         form.setTopMargin(theme.pixels(16 if block.position() else 0))
         form.setBottomMargin(theme.pixels(6))
@@ -145,6 +150,8 @@ def _dress_fragment(cursor: QTextCursor, text: str, form: QTextCharFormat, theme
         words = f"[picture: {without_unseen(alternative)}]" if alternative else "[picture]"
         cursor.insertText(words * len(text), _ink(theme))
         return
+    # The importer enlarges headings; that would come on top of the size that is set.
+    form.clearProperty(QTextFormat.Property.FontSizeAdjustment)
     shown = without_unseen(text, keep=f"\t{_LINE_SEPARATOR}").replace(_OBJECT, "<U+FFFC>")
     if form.isAnchor() or form.anchorHref():
         form.setForeground(theme.accent(theme.hue))
@@ -174,6 +181,7 @@ def _dress_table(table: QTextTable, theme: Theme) -> None:
     form.setCellPadding(theme.pixels(5))
     form.setCellSpacing(0)
     form.setMargin(theme.pixels(6))
+    form.setLeftMargin(0)
     form.setWidth(QTextLength())
     table.setFormat(form)
     for row in range(table.rows()):
@@ -182,12 +190,15 @@ def _dress_table(table: QTextTable, theme: Theme) -> None:
 
 
 def _dress_cell(cell: QTextTableCell, *, is_head: bool) -> None:
-    """Take the margins away that the importer gives some cells, and make the whole head bold."""
+    """Take away the margins that the importer gives some cells and the first one's empty line; make the head bold."""
+    start = cell.firstCursorPosition()
+    if not start.block().text() and start.block() != cell.lastCursorPosition().block():
+        start.deleteChar()
     cursor, block, form = cell.firstCursorPosition(), QTextBlockFormat(), QTextCharFormat()
     cursor.setPosition(cell.lastCursorPosition().position(), QTextCursor.MoveMode.KeepAnchor)
     block.setTopMargin(0)
     block.setBottomMargin(0)
-    form.setFontWeight(QFont.Weight.DemiBold if is_head else QFont.Weight.Normal)
+    form.setFontWeight(QFont.Weight.DemiBold)
     cursor.mergeBlockFormat(block)
     if is_head:
         cursor.mergeCharFormat(form)

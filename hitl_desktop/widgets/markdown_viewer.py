@@ -1,8 +1,8 @@
 """Evidence that is markdown: rendered, or as plain text with a notice where that would take too long."""
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 
+from hitl_desktop.widgets.labels import label
 from hitl_desktop.widgets.markdown_page import MarkdownPage
 from hitl_desktop.widgets.text_viewer import TextViewer
 from hitl_desktop.widgets.theme import Theme
@@ -22,7 +22,7 @@ class MarkdownViewer(QFrame):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._text = ""
-        self.notice = QLabel(objectName="muted", textFormat=Qt.TextFormat.PlainText, wordWrap=True)
+        self.notice = label(tone="muted", wraps=True)
         self.notice.setContentsMargins(20, 8, 20, 8)
         self.page = MarkdownPage(theme)
         self.plain = TextViewer(theme)

@@ -11,12 +11,15 @@ class Position(NamedTuple):
     column: int
 
 
+_START = Position(0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """From where the pointer went down to where it is; empty where both are one."""
 
-    anchor: Position = Position(0, 0)
-    head: Position = Position(0, 0)
+    anchor: Position = _START
+    head: Position = _START
 
     def rows(self) -> range:
         """Return the rows it touches; none while it is empty."""
@@ -52,6 +55,11 @@ def word_at(text: str, column: int) -> tuple[int, int]:
         while end < len(text) and _is_word(text[end]):
             end += 1
     return start, end
+
+
+def utf16_units(text: str, column: int) -> int:
+    """Return the place before `column` as Qt counts it, in UTF-16 units."""
+    return len(text[:column].encode("utf-16-le")) // 2
 
 
 def _is_word(char: str) -> bool:

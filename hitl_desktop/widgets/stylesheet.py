@@ -88,10 +88,11 @@ QPlainTextEdit, QTextEdit { background: $window; border: 1px solid $edge; border
 QPlainTextEdit:focus, QTextEdit:focus { border: 2px solid $accent; padding: 4px 8px; }
 QComboBox { background: $window; }
 QComboBox#flat { background: transparent; border-color: transparent; color: $muted; font-size: ${secondary}px; }
+QComboBox#flat::drop-down { border: none; width: 16px; }
 QComboBox#flat:hover { background: $hover; }
 QComboBox#flat:focus { border-color: $accent; }
-QComboBox[variant="flat"] { background: transparent; border-color: transparent; color: $muted; font-size: ${secondary}px;
-    padding: 3px 6px; }
+QComboBox[variant="flat"] { background: transparent; border-color: transparent; color: $muted;
+    font-size: ${secondary}px; padding: 3px 6px; }
 QComboBox::drop-down { border: none; width: 26px; }
 QComboBox::down-arrow { image: url("$chevron"); width: 10px; height: 10px; }
 QComboBox QAbstractItemView { background: $window; border: 1px solid $edge; padding: 4px; }

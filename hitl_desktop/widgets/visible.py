@@ -7,6 +7,8 @@ TAB = 4
 """Columns between two tab stops."""
 LONGEST = 10_000
 """Characters of one line that are shown; what follows is counted instead."""
+LONGEST_INTRICATE = 2_000
+"""The same for a line whose characters must be laid out one by one."""
 
 # Control characters, soft hyphens, direction marks and overrides, what has no width, fillers, lone surrogates and tags.
 _UNSEEN = (
@@ -14,9 +16,8 @@ _UNSEEN = (
     "\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff\U000e0000-\U000e0fff"
 )
 _SPECIAL = re.compile(f"[\t{_UNSEEN}]")
-_CONTROLS = (
-    "NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US"
-).split()
+_CONTROLS = ["NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "BEL", "BS", "HT", "LF", "VT", "FF", "CR", "SO", "SI"]
+_CONTROLS += ["DLE", "DC1", "DC2", "DC3", "DC4", "NAK", "SYN", "ETB", "CAN", "EM", "SUB", "ESC", "FS", "GS", "RS", "US"]
 _DELETE = 0x7F
 
 
@@ -33,37 +34,33 @@ class Visible(NamedTuple):
 
 
 def visible(line: str) -> Visible:
-    """Return `line` with tabs expanded, unseen characters named and its end cut off after `LONGEST` characters."""
-    left_out = len(line) - LONGEST
-    if left_out > 0:
-        line = line[:LONGEST]
-    if _SPECIAL.search(line) is None and left_out <= 0:
-        return Visible(line)
-    return _replaced(line, left_out)
+    """Return `line` with tabs expanded, unseen characters named and its end cut off where it is too long to draw."""
+    shown = line[:LONGEST]
+    has_special = _SPECIAL.search(shown) is not None
+    is_intricate = not shown.isascii() or (has_special and _SPECIAL.search(shown.replace("\t", "")) is not None)
+    if is_intricate:
+        shown = shown[:LONGEST_INTRICATE]
+    found = _replaced(shown) if has_special else Visible(shown)
+    left_out = len(line) - len(shown)
+    return found._replace(text=f"{found.text} ... {left_out:,} more characters") if left_out else found
 
 
-def _replaced(line: str, left_out: int) -> Visible:
+def _replaced(line: str) -> Visible:
     parts: list[str] = []
     marks: list[tuple[int, int]] = []
     column = end = 0
-
-    def add(part: str, *, marked: bool) -> None:
-        nonlocal column
-        if marked:
+    for found in _SPECIAL.finditer(line):
+        parts.append(line[end : found.start()])
+        column += found.start() - end
+        end = found.end()
+        if found[0] == "\t":
+            part = " " * (TAB - column % TAB)
+        else:
+            part = placeholder(found[0])
             marks.append((column, len(part)))
         parts.append(part)
         column += len(part)
-
-    for found in _SPECIAL.finditer(line):
-        add(line[end : found.start()], marked=False)
-        end = found.end()
-        if found[0] == "\t":
-            add(" " * (TAB - column % TAB), marked=False)
-        else:
-            add(placeholder(found[0]), marked=True)
-    add(line[end:], marked=False)
-    if left_out > 0:
-        add(f" … {left_out:,} more characters", marked=True)
+    parts.append(line[end:])
     return Visible("".join(parts), tuple(marks))
 
 
