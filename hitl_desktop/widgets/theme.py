@@ -19,7 +19,7 @@ BASE_PIXELS = 13
 Role = Literal["base", "secondary", "small", "heading"]
 _PIXELS: dict[Role, int] = {"base": BASE_PIXELS, "secondary": 12, "small": 11, "heading": 17}
 # For fonts that lack the first.
-_SPARE_GLYPHS = {"⧖": "⌛"}
+_SPARE_GLYPHS = {"⧖": "◷"}
 
 
 @dataclass(frozen=True, slots=True)

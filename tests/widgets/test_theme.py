@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from PySide6.QtGui import QColor, QPalette
+from PySide6.QtGui import QColor, QFontMetrics, QPalette
 from PySide6.QtWidgets import QApplication, QPushButton, QToolButton
 from pytestqt.qtbot import QtBot
 
@@ -193,3 +193,9 @@ def test_an_icon_takes_the_colour_asked_for(qapp: QApplication) -> None:
 def test_a_missing_icon_is_told_by_name() -> None:
     with pytest.raises(FileNotFoundError, match=r"no-such\.svg"):
         icon_path("no-such")
+
+
+@both
+def test_every_mark_can_be_drawn_with_the_font_of_the_window(theme: Theme, qapp: QApplication) -> None:
+    metrics = QFontMetrics(theme.font())
+    assert all(metrics.inFontUcs4(ord(theme.mark(state).glyph)) for state in theme.tokens.marks)
