@@ -14,7 +14,7 @@ from typing import Any
 from hitl_desktop.domain.decision import Decided, Decision, Severity, Verdict
 from hitl_desktop.domain.gate import Gate, Record
 from hitl_desktop.local import LocalWorkspace, LocalWorkspaceError, open_workspace
-from hitl_desktop.services.connection import Connection, connect
+from hitl_desktop.services.connection import Connection, connect, shown_address
 from hitl_desktop.services.encoding import GateRequest
 from hitl_desktop.services.errors import EvidenceChanged, Interrupted, NotFound, Unavailable
 from hitl_desktop.services.events import Events
@@ -32,6 +32,7 @@ from hitl_desktop.sync.schedule import backoff
 from hitl_desktop.tenancy import TenantConfig, TenantContext, TenantNames
 
 _SENDINGS = 4
+_CANCEL_AGAIN = 0.5
 _log = logging.getLogger(__name__)
 
 
@@ -72,6 +73,11 @@ class Backend:
         default = (config.default_tenant,) if config.default_tenant else ()
         others = () if listed else (*default, *self.recorded_tenants)
         return tuple(dict.fromkeys((*listed, *others)))
+
+    @property
+    def place(self) -> str:
+        """Where the gates are, as the screen says it."""
+        return "local workspace" if self._workspace is not None else shown_address(self.redis_url)
 
     @property
     def redis_url(self) -> str:
@@ -147,7 +153,7 @@ class ReviewSession:
     def __init__(self, backend: Backend, names: TenantNames, connection: Connection, stream: Connection) -> None:
         self.tenant_id = names.tenant_id
         self.reviewer = backend.settings.reviewer
-        self.address = connection.address
+        self.address = backend.place
         self.context = contextvars.copy_context()
         self.book = GateBook(names.gate_request)
         self.monitor = Monitor()
@@ -341,6 +347,13 @@ class ReviewSession:
         return await (await self.knowledge()).search(text)
 
 
+async def _end(following: "asyncio.Task[None]") -> None:
+    # Until Python 3.12, a cancellation that meets the end of a wait is lost: it is sent again until the task has ended.
+    while not following.done():
+        following.cancel()
+        await asyncio.wait({following}, timeout=_CANCEL_AGAIN)
+
+
 def _report(following: "asyncio.Task[None]") -> None:
     if not following.cancelled() and (error := following.exception()):
         _log.error("Following the server ended unexpectedly", exc_info=error)
@@ -377,6 +390,5 @@ async def open_session(
         try:
             yield session
         finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+            await _end(following)
             collector_freed()

@@ -14,7 +14,7 @@ from hitl_desktop.services.errors import ServiceError
 from hitl_desktop.session import Backend, open_backend, open_session
 from hitl_desktop.settings import Settings
 from hitl_desktop.store.windows import WindowState, WindowStore
-from hitl_desktop.tenancy import TenancyError
+from hitl_desktop.tenancy import TenancyError, TenantNotSetError
 from hitl_desktop.viewmodels.tenants import TenantListModel
 from hitl_desktop.viewmodels.window import WindowViewModel
 from hitl_desktop.widgets.main_window import MainWindow
@@ -30,26 +30,25 @@ class _Controller:
         self.window = window
         self.state = state
         self.task: asyncio.Task[None] | None = None
-        self._next: asyncio.Future[str | None] | None = None
         self.closed = False
+        self._chosen: str | None = None
+        self._told = asyncio.Event()
 
     def switch(self, tenant_id: str) -> None:
         """Leave the session for one in `tenant_id`."""
-        if self._next is not None and not self._next.done():
-            self._next.set_result(tenant_id)
+        self._chosen = tenant_id
+        self._told.set()
 
     def close(self) -> None:
         """Leave the session for good."""
         self.closed = True
-        if self._next is not None and not self._next.done():
-            self._next.set_result(None)
+        self._told.set()
 
     async def next_tenant(self) -> str | None:
         """Wait until another tenant is chosen, and return it; None once the window is closed."""
-        if self.closed:
-            return None
-        self._next = asyncio.get_running_loop().create_future()
-        return await self._next
+        await self._told.wait()
+        self._told.clear()
+        return None if self.closed else self._chosen
 
 
 class Windows:
@@ -74,8 +73,11 @@ class Windows:
             async with open_backend(self._settings) as backend:
                 await self._serve_all(backend, tenant_id)
         except LocalWorkspaceError as error:
-            self._first.show_problem(str(error))
-            await self._first.until_closed()
+            closed = asyncio.Event()
+            self._first.closed.connect(closed.set)
+            self._first.quit_wanted.connect(self._first.close)
+            self._first.show_offline_start(str(error))
+            await closed.wait()
 
     async def _serve_all(self, backend: Backend, tenant_id: str | None) -> None:
         remembered = await asyncio.to_thread(self._store.load)
@@ -106,7 +108,7 @@ class Windows:
         self._controllers.append(controller)
         window.restore(state.geometry)
         window.set_tenants(self._tenants)
-        window.tenant_chosen.connect(controller.switch)
+        window.tenant_chosen.connect(lambda tenant: self._choose(backend, controller, tenant))
         window.tenants_opening.connect(self._count_now.set)
         window.new_window_wanted.connect(lambda: self._open(backend, controller.state.tenant_id))
         window.quit_wanted.connect(self._quit)
@@ -118,27 +120,25 @@ class Windows:
         """Give one window its session, and the next one at each switch, until it is closed."""
         window = controller.window
         wanted: str | None = controller.state.tenant_id
-        shown: str | None = None
         while not controller.closed:
             try:
                 async with open_session(backend, wanted) as session:
-                    shown = session.tenant_id
-                    await self._record(backend, controller, shown)
                     view = WindowViewModel(session)
                     window.attach(view)
                     view.start()
                     try:
+                        await self._record(backend, controller, session.tenant_id)
                         following = await controller.next_tenant()
                     finally:
                         window.detach()
                         await view.close()
                         view.deleteLater()
-            except (TenancyError, LocalWorkspaceError) as error:
-                window.show_problem(str(error))
+            except TenantNotSetError:
                 window.show_no_tenant(can_fill=self._settings.is_embedded)
-                if shown is not None and wanted != shown:
-                    wanted = shown
-                    continue
+                following = await controller.next_tenant()
+            except TenancyError as error:  # a window restored for a tenant that is no longer allowed
+                window.show_no_tenant(can_fill=False)
+                window.show_problem(str(error))
                 following = await controller.next_tenant()
             except Exception:  # noqa: BLE001 - a window outlives whatever ended its session, and says so
                 _log.exception("A window's session failed")
@@ -149,7 +149,10 @@ class Windows:
 
     async def _record(self, backend: Backend, controller: _Controller, tenant_id: str | None) -> None:
         if tenant_id is not None:
-            await backend.record_tenant(tenant_id)
+            try:
+                await backend.record_tenant(tenant_id)
+            except LocalWorkspaceError as error:  # go on: what is decided does not depend on it
+                controller.window.show_problem(str(error))
             self._recent = tuple(dict.fromkeys((tenant_id, *self._recent)))
             self._list(backend, {})
         controller.state = WindowState(controller.state.window_id, tenant_id, controller.window.geometry_text())
@@ -165,6 +168,15 @@ class Windows:
             return
         await self._save()
         self._all_closed.set()
+
+    def _choose(self, backend: Backend, controller: _Controller, tenant_id: str) -> None:
+        try:
+            chosen = backend.config.choose(tenant_id)
+        except TenancyError as error:
+            controller.window.show_problem(str(error))
+        else:
+            if chosen is not None:
+                controller.switch(chosen)
 
     def _quit(self) -> None:
         self._errand(self._quit_all())

@@ -55,6 +55,7 @@ class DecisionPanel(QFrame):
             button.setObjectName(name)
             button.setAutoDefault(True)
         self._lay_out()
+        self.set_decidable(decidable=False)
 
     def attach(self, review: ReviewViewModel) -> None:
         """Decide through `review`; its tenant's name stands on both buttons."""

@@ -74,6 +74,12 @@ class EvidenceView(QFrame):
             self._progress.clear()
             self._show_text("The agent sent no evidence with this gate.")
 
+    def set_theme(self, theme: Theme) -> None:
+        """Draw in another palette, such as that of another tenant."""
+        self._theme = theme
+        for viewer in (self.text, self.diff, self.markdown, self.image):
+            viewer.set_theme(theme)
+
     def show_raw(self, text: str) -> None:
         """Show a record as it is, without evidence."""
         self.clear()

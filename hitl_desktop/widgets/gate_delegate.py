@@ -94,10 +94,10 @@ class GateDelegate(QStyledItemDelegate):
     def _note(self, gate: Gate, now: datetime) -> tuple[str, QColor]:
         state = state_of(gate, now)
         muted = self._theme.tokens.muted
+        mark = self._theme.mark(state)
         if state is GateState.OVERDUE:
-            return "⧖ overdue", self._theme.mark("expired").color
+            return f"{mark.glyph} overdue", mark.color
         if gate.status is not GateStatus.PENDING:
-            mark = self._theme.mark(gate.status)
             when = f" · {ago(gate.decided_at, now)}" if gate.decided_at else ""
             return f"{mark.glyph} {state}{when}", mark.color
         if gate.expires_at is None:

@@ -95,6 +95,10 @@ class GatePane(QFrame):
         self._text = text
         self._filter()
 
+    def show_nothing(self, text: str) -> None:
+        """Say why there is no list."""
+        self._empty.setText(text)
+
     def set_loading(self, *, loading: bool) -> None:
         """Say whether the list may still be incomplete, so that emptiness is not claimed too early."""
         self._loading = loading
@@ -148,6 +152,7 @@ class GatePane(QFrame):
         layout.addWidget(self._empty, 1)
         layout.addWidget(self.table, 1)
         self.table.hide()
+        self.setFocusProxy(self.table)
 
     def _moved(self, current: QModelIndex, _before: QModelIndex) -> None:
         self.selected.emit(current.data(RECORD_ROLE) if current.isValid() else None)

@@ -42,9 +42,10 @@ class KnowledgePane(QFrame):
         layout.addWidget(self.note)
         layout.addWidget(parts, 1)
 
-    def attach(self, view: KnowledgeViewModel) -> None:
-        """Search through `view`."""
+    def attach(self, view: KnowledgeViewModel, theme: Theme) -> None:
+        """Search through `view`, in the tenant's `theme`."""
         self._view = view
+        self._document.set_theme(theme)
         view.found.connect(self._show)
         view.problem.connect(self.note.setText)
         view.searching.connect(lambda query: self.note.setText(f"Searching for “{query}” …"))

@@ -86,7 +86,8 @@ class MainWindow(QMainWindow):
         self._view = view
         tenant = view.tenant_id
         colour = hue(tenant) if tenant else _NEUTRAL_HUE
-        self.setStyleSheet(self.theme.stylesheet(self.theme.accent(colour)))
+        theme = self.theme.for_hue(colour)
+        self.setStyleSheet(theme.stylesheet())
         self.setWindowTitle(f"{tenant} — {_APPLICATION}" if tenant else _APPLICATION)
         self.toolbar.show_selector(visible=tenant is not None)
         if tenant:
@@ -94,8 +95,8 @@ class MainWindow(QMainWindow):
         self.gates.attach(view.gates, f" in {tenant}" if tenant else "", colour)
         self.gates.show_queue(Queue.PENDING)
         self.queues.select(Queue.PENDING)
-        self.review.attach(view.review)
-        self.knowledge.attach(view.knowledge)
+        self.review.attach(view.review, theme)
+        self.knowledge.attach(view.knowledge, theme)
         self._who.setText(f"{view.reviewer} · {view.address}")
         self.notice.hide()
         view.connectivity.connect(self._show_connectivity)
@@ -105,6 +106,7 @@ class MainWindow(QMainWindow):
         view.review.decided.connect(self._show_decided)
         view.gates.counts_changed.connect(self._show_counts)
         self._show_counts()
+        self.gates.setFocus()
 
     def detach(self) -> None:
         """Let go of the session: nothing of its tenant stays on the screen or is referred to."""
@@ -141,6 +143,7 @@ class MainWindow(QMainWindow):
         """Say that there is no tenant to work for yet, and what to do."""
         self.toolbar.show_selector(visible=True)
         self.toolbar.connection.set_state("No tenant", online=False)
+        self.gates.show_nothing("No tenant is chosen.")
         text = "There is no tenant here yet: choose or type one at the top left."
         if can_fill:
             self.connection_band.show_text(f"{text} Or begin with demo data.", "Fill with demo data", closable=False)
@@ -150,6 +153,7 @@ class MainWindow(QMainWindow):
     def show_offline_start(self, text: str) -> None:
         """Say why there is nothing to work with."""
         self.toolbar.connection.set_state("Not available", online=False)
+        self.gates.show_nothing("There are no gates to show.")
         self.connection_band.show_text(text, closable=False)
 
     def geometry_text(self) -> str:

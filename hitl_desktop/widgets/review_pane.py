@@ -43,9 +43,10 @@ class ReviewPane(QFrame):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._pages)
 
-    def attach(self, review: ReviewViewModel) -> None:
-        """Show what `review` opens."""
-        self._review = review
+    def attach(self, review: ReviewViewModel, theme: Theme) -> None:
+        """Show what `review` opens, in the tenant's `theme`."""
+        self._review, self._theme = review, theme
+        self.evidence.set_theme(theme)
         self.decision.attach(review)
         review.opened.connect(self._opened)
         review.closed.connect(self._closed)
@@ -135,7 +136,7 @@ class ReviewPane(QFrame):
         elif gate.expires_at is None:
             self._left.clear()
         elif gate.is_overdue(now):
-            self._left.setText("⧖ overdue: the agent must ask again")
+            self._left.setText(f"{self._theme.mark('overdue').glyph} overdue: the agent must ask again")
         else:
             self._left.setText(f"expires in {left(gate.expires_at, now)}")
         self._left.setToolTip(exact(gate.expires_at) if gate.expires_at else "")
@@ -161,6 +162,7 @@ class ReviewPane(QFrame):
         self._show_nothing("Select a gate to review it.")
 
     def _show_nothing(self, text: str) -> None:
+        self.decision.set_decidable(decidable=False)
         self._nothing.setText(text)
         self._pages.setCurrentIndex(0)
 

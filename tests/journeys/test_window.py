@@ -1,0 +1,181 @@
+"""The main job in the real window: launch, switch tenant in the toolbar, open a gate, decide, and read the server."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+from hitl_desktop.app.instance import Instance
+from hitl_desktop.app.windows import Windows
+from hitl_desktop.domain.gate import Gate
+from hitl_desktop.domain.projection import Queue
+from hitl_desktop.settings import read_settings
+from hitl_desktop.widgets.main_window import MainWindow
+from hitl_desktop.widgets.theme import Theme
+from tests.gates import ask, gate_request, written
+from tests.servers import Server
+from tests.waiting import until
+
+
+@asynccontextmanager
+async def running(environment: dict[str, str], tenant: str | None = None) -> AsyncIterator[MainWindow]:
+    """Run the application with one window until the block ends, then close it in order."""
+    settings = read_settings(environment)
+    instance = Instance(settings.state_dir)
+    assert instance.claim()
+    window = MainWindow(Theme.light())
+    window.show()
+    windows = asyncio.get_running_loop().create_task(Windows(settings, window, instance).run(tenant))
+    try:
+        yield window
+    finally:
+        with suppress(RuntimeError):
+            window.quit_wanted.emit()
+        await asyncio.wait_for(windows, 20)
+        instance.release()
+
+
+@pytest.fixture
+def environment(home: Path) -> dict[str, str]:
+    return {"HITL_STATE_DIR": str(home / "state"), "HITL_REVIEWER": "rev@example.org"}
+
+
+def configured(environment: dict[str, str], server: Server) -> dict[str, str]:
+    return environment | {
+        "HITL_REDIS_URL": server.url,
+        "MULTI_TENANCY_ENABLED": "true",
+        "ALLOWED_TENANTS": "acme-corp,widgets-inc",
+        "DEFAULT_TENANT_ID": "acme-corp",
+    }
+
+
+def summaries(window: MainWindow) -> list[str]:
+    model = window.gates.table.model()
+    if model is None:
+        return []
+    records = [model.record_at(row) for row in range(model.rowCount())]  # type: ignore[attr-defined]
+    return [record.summary for record in records if isinstance(record, Gate)]
+
+
+async def switch(window: MainWindow, tenant: str) -> None:
+    """Choose a tenant as a reviewer does: open the list, type, press Enter."""
+    QTest.mouseClick(window.toolbar.tenant, Qt.MouseButton.LeftButton)
+    popup = QApplication.activePopupWidget()
+    assert popup is not None
+    field = popup.focusWidget()
+    assert field is not None
+    QTest.keyClicks(field, tenant)
+    QTest.keyClick(field, Qt.Key.Key_Return)
+    await until(lambda: window.windowTitle().startswith(f"{tenant} —"), f"the window shows {tenant}")
+
+
+async def open_gate(window: MainWindow, summary: str) -> None:
+    await until(lambda: summary in summaries(window), f"{summary!r} is listed")
+    window.gates.select_row(summaries(window).index(summary))
+    await until(lambda: window.review is not None and window.review.decision.approve.isEnabled(), "it can be decided")
+
+
+async def test_switch_tenant_open_a_gate_approve_it(server: Server, environment: dict[str, str]) -> None:
+    ours, theirs = gate_request("Retry with jitter"), gate_request("Belongs to acme")
+    await ask(server.url, "widgets-inc", ours)
+    await ask(server.url, "acme-corp", theirs)
+    async with running(configured(environment, server)) as window:
+        await until(lambda: summaries(window) == ["Belongs to acme"], "the default tenant's gate is listed")
+        await switch(window, "widgets-inc")
+        await open_gate(window, "Retry with jitter")
+        assert summaries(window) == ["Retry with jitter"]
+        assert window.review is not None
+        assert window.review.decision.approve.text() == "✓  Approve for widgets-inc"
+        QTest.keyClicks(window.review.decision.reason, "Well tested")
+        QTest.mouseClick(window.review.decision.approve, Qt.MouseButton.LeftButton)
+        await until(lambda: not summaries(window), "the decided gate has left")
+    found = written(server, "widgets-inc", ours)
+    assert found.gate["status"] == "approved"
+    assert found.gate["reviewer"] == "rev@example.org"
+    assert not found.is_pending
+    assert [entry["approved"] for entry in found.log] == ["true"]
+    assert [entry["reason"] for entry in found.audit] == ["Well tested"]
+    assert [event["event_type"] for event in found.events] == ["gate_approved"]
+    assert found.events[0]["tenant_id"] == "widgets-inc"
+    assert json.loads(found.events[0]["metadata"])["decision_id"] == found.gate["decision_id"]
+    assert written(server, "acme-corp", theirs).gate["status"] == "pending"
+
+
+async def test_a_rejection_needs_a_reason(valkey: Server, environment: dict[str, str]) -> None:
+    request = gate_request("No tests yet")
+    await ask(valkey.url, "acme-corp", request)
+    async with running(configured(environment, valkey)) as window:
+        await open_gate(window, "No tests yet")
+        assert window.review is not None
+        panel = window.review.decision
+        QTest.mouseClick(panel.reject, Qt.MouseButton.LeftButton)
+        await until(lambda: "reason" in panel.problem.text(), "the missing reason is named")
+        assert written(valkey, "acme-corp", request).is_pending
+        QTest.keyClicks(panel.reason, "Write tests first")
+        QTest.mouseClick(panel.reject, Qt.MouseButton.LeftButton)
+        await until(lambda: not summaries(window), "the decided gate has left")
+    found = written(valkey, "acme-corp", request)
+    assert found.gate["status"] == "rejected"
+    assert json.loads(found.events[0]["metadata"])["feedback"] == "Write tests first"
+
+
+async def test_gates_come_and_go_without_a_refresh(valkey: Server, environment: dict[str, str]) -> None:
+    async with running(configured(environment, valkey)) as window:
+        await until(lambda: window.toolbar.connection.text().startswith("Online"), "it is online")
+        request = gate_request("Posted by another process")
+        await ask(valkey.url, "acme-corp", request)
+        await until(lambda: summaries(window) == ["Posted by another process"], "the new gate is listed")
+        window.queues.chosen.emit(Queue.DECIDED)
+        assert summaries(window) == []
+
+
+async def test_the_window_opens_without_a_server_and_comes_back_by_itself(
+    valkey: Server, environment: dict[str, str]
+) -> None:
+    request = gate_request("Waits for the server")
+    await ask(valkey.url, "acme-corp", request)
+    with valkey.offline():
+        async with running(configured(environment, valkey)) as window:
+            await until(lambda: "cannot be reached" in window.connection_band.text(), "the outage is told")
+            valkey.start()
+            await until(lambda: summaries(window) == ["Waits for the server"], "the gates are listed")
+            assert window.connection_band.text() == ""
+
+
+async def test_a_tenant_that_is_not_allowed_changes_nothing(valkey: Server, environment: dict[str, str]) -> None:
+    async with running(configured(environment, valkey)) as window:
+        await until(lambda: window.windowTitle().startswith("acme-corp"), "the default tenant is shown")
+        window.tenant_chosen.emit("evil-corp")
+        assert "not on the allowlist" in window.notice.text()
+        assert window.windowTitle().startswith("acme-corp")
+
+
+async def test_a_window_comes_back_with_its_own_tenant(valkey: Server, environment: dict[str, str]) -> None:
+    async with running(configured(environment, valkey)) as window:
+        await until(lambda: window.windowTitle().startswith("acme-corp"), "the default tenant is shown")
+        await switch(window, "widgets-inc")
+    async with running(configured(environment, valkey)) as window:
+        await until(lambda: window.windowTitle().startswith("widgets-inc"), "its own tenant is shown again")
+
+
+async def test_single_tenant_mode_has_no_selector(valkey: Server, environment: dict[str, str]) -> None:
+    async with running(environment | {"HITL_REDIS_URL": valkey.url}) as window:
+        await until(lambda: window.toolbar.connection.text().startswith("Online"), "it is online")
+        assert not window.toolbar.tenant.isVisible()
+        assert window.windowTitle() == "HITL Desktop"
+
+
+async def test_the_local_workspace_takes_a_new_tenant(environment: dict[str, str]) -> None:
+    async with running(environment) as window:
+        await until(lambda: "no tenant" in window.connection_band.text(), "the empty workspace is told")
+        window.tenant_chosen.emit("my-team")
+        await until(lambda: window.windowTitle().startswith("my-team"), "the new tenant is shown")
+        await until(lambda: window.toolbar.connection.text().startswith("Online"), "it is online")
+    async with running(environment) as window:
+        await until(lambda: window.windowTitle().startswith("my-team"), "it is shown again")
