@@ -11,7 +11,7 @@ from hitl_desktop.demo import fill_demo
 @click.option("--open", "opens", is_flag=True, help="Open the window afterwards.")
 @json_option
 def demo(*, opens: bool, as_json: bool) -> int:
-    """Fill the local workspace with demo tenants, gates, evidence and documents. Running it twice adds nothing twice."""
+    """Fill the local workspace with demo tenants, gates and documents; running it twice adds nothing twice."""
     return run(_demo(opens=opens, as_json=as_json))
 
 
