@@ -94,24 +94,34 @@ class DecisionPanel(QFrame):
         self.problem.setText(text)
         self.problem.setVisible(bool(text))
 
+    def show_outcome(self, text: str) -> None:
+        """Show how the gate was decided instead of the means to decide it; an empty text brings those back."""
+        for widget in (self.reason, self.reject, self.approve, self._add, self._severity, self._tags):
+            widget.setVisible(not text)
+        if text:
+            self.facts.setText(text)
+
     def set_decidable(self, *, decidable: bool) -> None:
         """Allow decisions, or not: the gate is decided, overdue or still being read."""
         for widget in (self.approve, self.reject, self.reason, self._add, self._severity, self._tags):
             widget.setEnabled(decidable)
 
     def _lay_out(self) -> None:
+        head = QHBoxLayout()
+        head.setSpacing(8)
+        head.addWidget(self.facts, 1)
+        for widget in (self._add, self._severity, self._tags):
+            head.addWidget(widget)
         row = QHBoxLayout()
         row.setSpacing(8)
-        for widget in (self._add, self._severity, self._tags):
-            row.addWidget(widget)
+        row.addWidget(self.problem, 1)
         row.addStretch()
         row.addWidget(self.reject)
         row.addWidget(self.approve)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(20, 10, 20, 14)
         layout.setSpacing(8)
-        layout.addWidget(self.facts)
-        layout.addWidget(self.problem)
+        layout.addLayout(head)
         layout.addWidget(self.reason)
         layout.addLayout(self._more)
         layout.addLayout(row)

@@ -18,6 +18,7 @@ _EMPTY = {
     Queue.QUARANTINE: "Every record{place} can be read.",
 }
 _ALL_TYPES = "All types"
+_ARROW = 30
 
 
 class GatePane(QFrame):
@@ -28,7 +29,7 @@ class GatePane(QFrame):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("gates")
-        self.setMinimumWidth(240)
+        self.setMinimumWidth(290)
         self._theme = theme
         self._model: GateListModel | None = None
         self._place = ""
@@ -48,6 +49,8 @@ class GatePane(QFrame):
         self._type.setAccessibleName("Show gates of this type")
         for choice in (self._order, self._type):
             choice.setObjectName("flat")
+            choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+            choice.setMinimumWidth(choice.fontMetrics().horizontalAdvance(max(_labels(choice), key=len)) + _ARROW)
         self._empty = label("Connecting …", "empty", wraps=True)
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._delegate = GateDelegate(theme, self)
@@ -202,3 +205,7 @@ class GatePane(QFrame):
             self._empty.setText(_EMPTY[self._model.queue].format(place=self._place))
         else:
             self._empty.setText("Looking for gates …")
+
+
+def _labels(choice: QComboBox) -> list[str]:
+    return [choice.itemText(index) for index in range(choice.count())]

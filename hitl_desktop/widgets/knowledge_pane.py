@@ -35,7 +35,7 @@ class KnowledgePane(QFrame):
         parts.addWidget(self._document)
         parts.setSizes([260, 420])
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(12, 12, 0, 0)
+        layout.setContentsMargins(12, 12, 12, 0)
         layout.setSpacing(8)
         layout.addWidget(label("Knowledge", "paneTitle"))
         layout.addWidget(self.search)

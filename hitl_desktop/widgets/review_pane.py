@@ -24,7 +24,7 @@ class ReviewPane(QFrame):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("review")
-        self.setMinimumWidth(360)
+        self.setMinimumWidth(480)
         self._theme = theme
         self._review: ReviewViewModel | None = None
         self._chip = label(tone="chip")
@@ -122,6 +122,7 @@ class ReviewPane(QFrame):
         self.evidence.show_evidence(found, self._review.is_viewed if self._review else lambda _item: False)
         self.decision.show()
         self.decision.facts.setText(_completeness(found))
+        self.decision.show_outcome(_outcome(gate))
         if self._review is not None:
             self.decision.show_draft(self._review.draft)
         self._count_down(gate)
@@ -132,7 +133,7 @@ class ReviewPane(QFrame):
         decidable = gate.status is GateStatus.PENDING and not gate.is_overdue(now)
         self.decision.set_decidable(decidable=decidable)
         if gate.status is not GateStatus.PENDING:
-            self._left.setText(self._outcome(gate))
+            self._left.setText(f"{self._theme.mark(gate.status).glyph} {gate.status}")
         elif gate.expires_at is None:
             self._left.clear()
         elif gate.is_overdue(now):
@@ -140,10 +141,6 @@ class ReviewPane(QFrame):
         else:
             self._left.setText(f"expires in {left(gate.expires_at, now)}")
         self._left.setToolTip(exact(gate.expires_at) if gate.expires_at else "")
-
-    def _outcome(self, gate: Gate) -> str:
-        who = f" by {one_line(gate.reviewer)}" if gate.reviewer else ""
-        return f"{self._theme.mark(gate.status).glyph} {gate.status}{who}"
 
     def _problem(self, text: str) -> None:
         if self._review is not None and self._review.current is not None:
@@ -182,3 +179,16 @@ def _completeness(found: OpenGate) -> str:
     counts = {state: sum(piece.integrity is state for piece in found.evidence) for state in Integrity}
     told = [f"{count} {state}" for state, count in counts.items() if count]
     return " · ".join((first, ", ".join(told))) if told else first
+
+
+def _outcome(gate: Gate) -> str:
+    """Return how a gate was decided, a sentence a line; nothing while it is pending."""
+    if gate.status is GateStatus.PENDING:
+        return ""
+    who = f" by {one_line(gate.reviewer)}" if gate.reviewer else ""
+    when = f" on {exact(gate.decided_at)}" if gate.decided_at else ""
+    lines = [f"{gate.status.capitalize()}{who}{when}."]
+    if gate.reason:
+        lines.append(f"Reason: {one_line(gate.reason)}")
+    lines += [f"Condition: {one_line(condition)}" for condition in gate.conditions]
+    return "\n".join(lines)
