@@ -68,7 +68,7 @@ def _missing() -> dict[str, tuple[str, str]]:
     if not desktop.has_qt_libraries():
         missing["qapp"] = ("tests of the window", "libegl1 libgl1 libfontconfig1 libxkbcommon0 libdbus-1-3")
     if not desktop.has_display_server():
-        missing["display"] = ("tests with a real window", "xvfb openbox")
+        missing["display"] = ("tests with a real window", "xvfb openbox xdotool")
     if not desktop.has_secret_service():
         missing["secret_service"] = ("tests with a real keyring", "dbus gnome-keyring")
     return missing

@@ -38,8 +38,8 @@ def has_qt_libraries() -> bool:
 
 
 def has_display_server() -> bool:
-    """Return whether a virtual display can be started here."""
-    return all(map(shutil.which, ("Xvfb", "openbox")))
+    """Return whether a virtual display can be started and driven here."""
+    return all(map(shutil.which, ("Xvfb", "openbox", "xdotool")))
 
 
 def has_secret_service() -> bool:
