@@ -18,7 +18,7 @@ _EMPTY = {
     Queue.QUARANTINE: "Every record{place} can be read.",
 }
 _ALL_TYPES = "All types"
-_ARROW = 30
+_ARROW = 26
 
 
 class GatePane(QFrame):
@@ -49,8 +49,7 @@ class GatePane(QFrame):
         self._type.setAccessibleName("Show gates of this type")
         for choice in (self._order, self._type):
             choice.setObjectName("flat")
-            choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-            choice.setMinimumWidth(choice.fontMetrics().horizontalAdvance(max(_labels(choice), key=len)) + _ARROW)
+            choice.setFixedWidth(choice.fontMetrics().horizontalAdvance(max(_labels(choice), key=len)) + _ARROW)
         self._empty = label("Connecting …", "empty", wraps=True)
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._delegate = GateDelegate(theme, self)

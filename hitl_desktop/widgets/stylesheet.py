@@ -87,10 +87,11 @@ QPlainTextEdit, QTextEdit { background: $window; border: 1px solid $edge; border
     selection-background-color: $highlight; selection-color: $text; placeholder-text-color: $muted; }
 QPlainTextEdit:focus, QTextEdit:focus { border: 2px solid $accent; padding: 4px 8px; }
 QComboBox { background: $window; }
-QComboBox#flat { background: transparent; border-color: transparent; color: $muted; font-size: ${secondary}px; }
+QComboBox#flat { background: transparent; border-color: transparent; color: $muted; font-size: ${secondary}px;
+    padding: 5px 2px 5px 6px; }
 QComboBox#flat::drop-down { border: none; width: 16px; }
 QComboBox#flat:hover { background: $hover; }
-QComboBox#flat:focus { border-color: $accent; }
+QComboBox#flat:focus { border: 2px solid $accent; padding: 4px 1px 4px 5px; }
 QComboBox[variant="flat"] { background: transparent; border-color: transparent; color: $muted;
     font-size: ${secondary}px; padding: 3px 6px; }
 QComboBox::drop-down { border: none; width: 26px; }
