@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from PySide6.QtCore import QObject, Signal
 
 from hitl_desktop.domain.decision import Decided, Severity, Verdict
-from hitl_desktop.services.errors import Conflict, EvidenceChanged, ServiceError
+from hitl_desktop.services.errors import Conflict, ServiceError
 from hitl_desktop.session import OpenGate, ReviewSession
 from hitl_desktop.viewmodels.tasks import Tasks
 
@@ -24,7 +24,8 @@ class ReviewViewModel(QObject):
     """The gate that is open, and the decision about it.
 
     Signals: `opened` with the OpenGate, `closed` when there is none, `loading` while one is read, `problem` with a
-    sentence about the open gate, `decided` with a sentence, `busy` while a decision is on its way.
+    sentence about the open gate, `decided` with a sentence, `conflicted` with one that must outlast the gate on the
+    screen, `busy` while a decision is on its way.
     """
 
     opened = Signal(object)
@@ -32,6 +33,7 @@ class ReviewViewModel(QObject):
     loading = Signal(str)
     problem = Signal(str)
     decided = Signal(str)
+    conflicted = Signal(str)
     busy = Signal(bool)
 
     def __init__(self, session: ReviewSession, tasks: Tasks, parent: QObject | None = None) -> None:
@@ -114,7 +116,11 @@ class ReviewViewModel(QObject):
             severity=draft.severity,
             tags=draft.tags,
         )
-        self._tasks.start(work, lambda decided: self._was_decided(decided, gate.summary), self._was_not_decided)
+        self._tasks.start(
+            work,
+            lambda decided: self._was_decided(decided, gate.summary),
+            lambda error: self._was_not_decided(error, gate.summary),
+        )
 
     def _keep(self, draft: Draft) -> None:
         if self._wanted is not None:
@@ -134,14 +140,15 @@ class ReviewViewModel(QObject):
         self._drafts.pop(decided.request_id, None)
         self.decided.emit(f"{decided.status.capitalize()}{self.place}: {summary or decided.request_id}")
 
-    def _was_not_decided(self, error: Exception) -> None:
+    def _was_not_decided(self, error: Exception, summary: str) -> None:
         self._idle()
-        known = isinstance(error, (ServiceError, ValueError))
-        self.problem.emit(
-            str(error) if known else "The decision failed inside the application; look at the gate again."
-        )
-        if isinstance(error, EvidenceChanged) or (isinstance(error, Conflict) and self._wanted):
+        if isinstance(error, Conflict):
+            self.conflicted.emit(f"“{summary}”: {error}" if summary else str(error))
             self.reload()
+        elif isinstance(error, (ServiceError, ValueError)):
+            self.problem.emit(str(error))
+        else:
+            self.problem.emit("The decision failed inside the application; look at the gate again.")
 
     def _idle(self) -> None:
         self._deciding = False

@@ -24,7 +24,7 @@ from hitl_desktop.widgets.queue_list import QueueList
 from hitl_desktop.widgets.shortcuts import add_shortcuts
 from hitl_desktop.widgets.theme import Theme
 from hitl_desktop.widgets.toolbar import Toolbar
-from hitl_desktop.widgets.words import ago
+from hitl_desktop.widgets.words import ago, one_line
 
 if TYPE_CHECKING:  # imported late, after the first frame
     from hitl_desktop.sync.monitor import Connectivity
@@ -104,6 +104,7 @@ class MainWindow(QMainWindow):
         view.failed.connect(self.notice.show_text)
         view.ticked.connect(self._tick)
         view.review.decided.connect(self._show_decided)
+        view.review.conflicted.connect(self._show_conflict)
         view.gates.counts_changed.connect(self._show_counts)
         self._show_counts()
         self.gates.setFocus()
@@ -295,6 +296,9 @@ class MainWindow(QMainWindow):
         if heard is not None and now.phase.value == "online":
             word = f"{word} · {ago(heard, datetime.now(UTC))}"
         self.toolbar.connection.set_state(word, online=online)
+
+    def _show_conflict(self, text: str) -> None:
+        self.notice.show_text(one_line(text))
 
     def _show_decided(self, text: str) -> None:
         self.statusBar().showMessage(text, 8_000)

@@ -2,8 +2,12 @@
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,9 +17,13 @@ from PySide6.QtWidgets import QApplication
 
 from hitl_desktop.app.instance import Instance
 from hitl_desktop.app.windows import Windows
+from hitl_desktop.domain.decision import Decision, Verdict
 from hitl_desktop.domain.gate import Gate
 from hitl_desktop.domain.projection import Queue
+from hitl_desktop.services.connection import connect
+from hitl_desktop.services.gates import Gates
 from hitl_desktop.settings import read_settings
+from hitl_desktop.tenancy import TenantContext, TenantNames
 from hitl_desktop.widgets.main_window import MainWindow
 from hitl_desktop.widgets.theme import Theme
 from tests.gates import ask, gate_request, written
@@ -179,3 +187,67 @@ async def test_the_local_workspace_takes_a_new_tenant(environment: dict[str, str
         await until(lambda: window.toolbar.connection.text().startswith("Online"), "it is online")
     async with running(environment) as window:
         await until(lambda: window.windowTitle().startswith("my-team"), "it is shown again")
+
+
+async def test_the_embedded_server_comes_back_under_an_open_window(environment: dict[str, str]) -> None:
+    async with running(environment, "my-team") as window:
+        await until(lambda: window.toolbar.connection.text().startswith("Online"), "it is online")
+        pid = int((Path(environment["HITL_STATE_DIR"]) / "workspace/redis/server.pid").read_text())
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: not window.toolbar.connection.text().startswith("Online"), "the outage is seen")
+        await until(lambda: window.toolbar.connection.text().startswith("Online"), "it is online again")
+
+
+async def test_two_windows_hold_two_tenants(valkey: Server, environment: dict[str, str], qapp: QApplication) -> None:
+    mine, other = gate_request("For acme"), gate_request("For widgets")
+    await ask(valkey.url, "acme-corp", mine)
+    await ask(valkey.url, "widgets-inc", other)
+    async with running(configured(environment, valkey)) as first:
+        await until(lambda: summaries(first) == ["For acme"], "the first window lists its gate")
+        first.new_window_wanted.emit()
+        second = next(
+            w for w in qapp.topLevelWidgets() if isinstance(w, MainWindow) and w is not first and w.isVisible()
+        )
+        await until(lambda: summaries(second) == ["For acme"], "the second window begins with the same tenant")
+        await switch(second, "widgets-inc")
+        await until(lambda: summaries(second) == ["For widgets"], "the second window lists its own gate")
+        assert summaries(first) == ["For acme"]
+        assert first.windowTitle().startswith("acme-corp")
+
+
+async def decide_elsewhere(url: str, request_id: str) -> None:
+    async with connect(url) as connection:
+        with TenantContext.tenant_scope("acme-corp"):
+            gates = Gates(connection, TenantNames("acme-corp"))
+            gate = await gates.get(request_id)
+            decision = Decision(
+                decision_id="theirs",
+                request_id=gate.request_id,
+                bundle_id=gate.evidence_bundle_id,
+                evidence_digest=gate.bundle.digest,
+                verdict=Verdict.APPROVED,
+                reviewer="someone@example.org",
+                decided_at=datetime.now(UTC),
+            )
+            await gates.decide(decision, gate)
+
+
+async def test_a_gate_decided_elsewhere_leaves_and_the_loser_is_told(
+    valkey: Server, environment: dict[str, str]
+) -> None:
+    request = gate_request("Wanted by two")
+    await ask(valkey.url, "acme-corp", request)
+    async with running(configured(environment, valkey)) as window:
+        await open_gate(window, "Wanted by two")
+        assert window.review is not None
+        # In a thread that is waited for, so that the window hears of it only after the reviewer's own click.
+        with ThreadPoolExecutor() as pool:
+            pool.submit(asyncio.run, decide_elsewhere(valkey.url, request.request_id)).result()
+        QTest.mouseClick(window.review.decision.approve, Qt.MouseButton.LeftButton)
+        await until(lambda: not summaries(window), "the decided gate has left")
+        await until(lambda: "someone@example.org" in window.notice.text(), "the reviewer is told who decided")
+        assert "Wanted by two" in window.notice.text()
+        assert "your decision was not written" in window.notice.text()
+    found = written(valkey, "acme-corp", request)
+    assert found.gate["decision_id"] == "theirs"
+    assert len(found.events) == 1
