@@ -7,12 +7,13 @@ from hashlib import sha256
 
 
 class EventType(StrEnum):
-    """The events about gates. Never add one: an unknown type breaks every reader of the orchestrator (wire.md)."""
+    """The events that matter to a reviewer. Never invent one: it breaks every reader of the orchestrator (wire.md)."""
 
     GATE_REQUESTED = "gate_requested"
     GATE_APPROVED = "gate_approved"
     GATE_REJECTED = "gate_rejected"
     GATE_EXPIRED = "gate_expired"
+    AGENT_STARTED = "agent_started"
 
 
 @dataclass(frozen=True, slots=True)

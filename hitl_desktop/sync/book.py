@@ -21,13 +21,15 @@ class Change:
     """What came or went, once.
 
     `gates` are new or newer; `quarantined` likewise, by key; `gone` are the request ids and keys that left.
-    `bulk` marks the pages of a load, which may be shown a little later.
+    `missed_restarts` are tasks whose agents have not started again after a rejection. `bulk` marks the pages of a load,
+    which may be shown a little later.
     """
 
     gates: tuple[Gate, ...] = ()
     quarantined: tuple[Quarantined, ...] = ()
     gone: tuple[str, ...] = ()
     clashes: tuple[Clash, ...] = ()
+    missed_restarts: tuple[str, ...] = ()
     bulk: bool = False
 
 
@@ -85,7 +87,7 @@ class GateBook:
                 if self._gates.pop(request_id, None):
                     gone.append(request_id)
         if gates or quarantined or gone or clashes:
-            self._tell(Change(tuple(gates), tuple(quarantined), tuple(gone), clashes, bulk))
+            self._tell(Change(tuple(gates), tuple(quarantined), tuple(gone), clashes, bulk=bulk))
 
     def drop_quarantined_gates(self, *, but: Iterable[str]) -> None:
         """Take out the quarantined gates, except those whose request ids are in `but`. Quarantined events stay."""
@@ -96,6 +98,11 @@ class GateBook:
             del self._quarantined[key]
         if gone:
             self._tell(Change(gone=tuple(gone)))
+
+    def report(self, *, missed_restarts: tuple[str, ...]) -> None:
+        """Tell of tasks whose agents have not started again, if there are any."""
+        if missed_restarts:
+            self._tell(Change(missed_restarts=missed_restarts))
 
     def _tell(self, change: Change) -> None:
         for follower in self._followers:

@@ -4,11 +4,13 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from random import Random
 
 from hitl_desktop.domain.decision import Decided
 from hitl_desktop.domain.event import Event, EventType
 from hitl_desktop.domain.gate import Gate, GateStatus, Quarantined, Record
+from hitl_desktop.domain.time import parse_time
 from hitl_desktop.services.errors import ServiceError, Unavailable
 from hitl_desktop.services.events import Events
 from hitl_desktop.services.gates import PAGE, Gates
@@ -16,6 +18,7 @@ from hitl_desktop.services.history import History
 from hitl_desktop.sync.book import Clash, GateBook
 from hitl_desktop.sync.collector import collector_held
 from hitl_desktop.sync.monitor import Connectivity, Monitor, Phase
+from hitl_desktop.sync.restarts import Restarts
 from hitl_desktop.sync.schedule import RECONCILE_EVERY, backoff
 
 _DECIDING = frozenset({EventType.GATE_APPROVED, EventType.GATE_REJECTED})
@@ -40,6 +43,7 @@ class Inbound:
         self._book = book
         self._monitor = monitor
         self._recover = recover
+        self._restarts = Restarts()
         self._writing = asyncio.Lock()
         self._retry_now = asyncio.Event()
         self._pauses = backoff(Random())  # noqa: S311 - spreads retries, guards nothing
@@ -88,6 +92,7 @@ class Inbound:
             self._monitor.hear()
             if entries:
                 await self._apply(entries)
+            self._book.report(missed_restarts=self._restarts.missed(clock()))
             if clock() >= due:
                 await self._reconcile()
                 due = clock() + RECONCILE_EVERY
@@ -136,8 +141,12 @@ class Inbound:
             events = [entry for entry in entries if isinstance(entry, Event)]
             request_ids = dict.fromkeys(event.request_id for event in events if event.request_id)
             clashes = tuple(clash for event in events if (clash := self._clash(event)))
+            now = asyncio.get_running_loop().time()
+            for event in events:
+                self._restarts.note(event, now)
+            deciding = {event.request_id: event for event in events if event.event_type in _DECIDING}
             async for records in self._pages(tuple(request_ids)):
-                self._book.put(records)
+                self._book.put((name, _announced(record, deciding.get(name))) for name, record in records)
             if broken or clashes:
                 self._book.put(broken, clashes=clashes)
 
@@ -169,6 +178,23 @@ class Inbound:
         finally:
             for _, task in asked:
                 task.cancel()
+
+
+def _announced(record: Record, event: Event | None) -> Record:
+    """Return `record` with what only the event tells of an orchestrator's own decision."""
+    if event is None or not isinstance(record, Gate):
+        return record
+    reviewer, reason = (str(event.metadata.get(name) or "") for name in ("reviewer", "reason"))
+    status = event.event_type.removeprefix("gate_")
+    decided = Decided(record.request_id, status, reviewer=reviewer, reason=reason, decided_at=_moment(event.timestamp))
+    return _completed(record, decided)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return parse_time(text)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _completed(gate: Gate, decided: Decided) -> Gate:

@@ -18,12 +18,12 @@ _TICK_MS = 1_000
 class WindowViewModel(QObject):
     """The view-models of one session.
 
-    Signals: `connectivity` with the connection's state, `clashed` with a sentence about two decisions on one gate,
+    Signals: `connectivity` with the connection's state, `noticed` with a sentence about what the reviewer should know,
     `failed` with a sentence about something that was asked for and not done, `ticked` every second.
     """
 
     connectivity = Signal(object)
-    clashed = Signal(str)
+    noticed = Signal(str)
     failed = Signal(str)
     ticked = Signal()
 
@@ -74,9 +74,14 @@ class WindowViewModel(QObject):
         for gate in change.gates:
             if current is not None and gate.request_id == current.gate.request_id and not change.bulk:
                 self.review.reload()
+        for task in change.missed_restarts:
+            self.noticed.emit(
+                f"No agent has started on {task} since its gate was rejected: its restart may have been dropped as a "
+                "duplicate, so start it again."
+            )
         for clash in change.clashes:
             name = clash.summary or clash.request_id
-            self.clashed.emit(
+            self.noticed.emit(
                 f"“{name}” was {clash.ours} here, but the orchestrator also announced it {clash.theirs}: "
                 "agents may follow either, so tell its requester which one holds."
             )

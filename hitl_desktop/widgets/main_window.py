@@ -100,11 +100,11 @@ class MainWindow(QMainWindow):
         self._who.setText(f"{view.reviewer} · {view.address}")
         self.notice.hide()
         view.connectivity.connect(self._show_connectivity)
-        view.clashed.connect(self.notice.show_text)
+        view.noticed.connect(self._show_notice)
         view.failed.connect(self.notice.show_text)
         view.ticked.connect(self._tick)
         view.review.decided.connect(self._show_decided)
-        view.review.conflicted.connect(self._show_conflict)
+        view.review.conflicted.connect(self._show_notice)
         view.gates.counts_changed.connect(self._show_counts)
         self._show_counts()
         self.gates.setFocus()
@@ -297,7 +297,7 @@ class MainWindow(QMainWindow):
             word = f"{word} · {ago(heard, datetime.now(UTC))}"
         self.toolbar.connection.set_state(word, online=online)
 
-    def _show_conflict(self, text: str) -> None:
+    def _show_notice(self, text: str) -> None:
         self.notice.show_text(one_line(text))
 
     def _show_decided(self, text: str) -> None:
