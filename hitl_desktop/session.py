@@ -12,13 +12,13 @@ from random import Random
 from typing import Any
 
 from hitl_desktop.domain.decision import Decided, Decision, Severity, Verdict
-from hitl_desktop.domain.gate import Gate, Record
+from hitl_desktop.domain.gate import Gate, GateKind, Record
 from hitl_desktop.local import LocalWorkspace, LocalWorkspaceError, open_workspace
 from hitl_desktop.services.connection import Connection, connect, shown_address
 from hitl_desktop.services.encoding import GateRequest
 from hitl_desktop.services.errors import EvidenceChanged, Interrupted, NotFound, Unavailable
 from hitl_desktop.services.events import Events
-from hitl_desktop.services.evidence import Evidence, inline_evidence
+from hitl_desktop.services.evidence import Evidence, find_evidence
 from hitl_desktop.services.gates import Gates
 from hitl_desktop.services.health import Health
 from hitl_desktop.services.history import History
@@ -203,8 +203,12 @@ class ReviewSession:
             ServiceError: it cannot be read.
         """
         gate = await self._gates.get(request_id)
+        folder = self._backend.settings.evidence_folder(self.tenant_id)
+        rendered = gate.kind is GateKind.CODE
         items = gate.bundle.items or ()
-        return OpenGate(gate, tuple([await asyncio.to_thread(inline_evidence, item) for item in items]))
+        return OpenGate(
+            gate, tuple([await asyncio.to_thread(find_evidence, item, folder, rendered=rendered) for item in items])
+        )
 
     async def decide(
         self,

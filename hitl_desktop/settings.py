@@ -9,7 +9,7 @@ import os
 import socket
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -37,6 +37,7 @@ NAMES = (
     "HITL_REVIEWER",
     "HITL_KEY_FILE",
     "HITL_KEY_LAYOUT",
+    "HITL_EVIDENCE_FOLDERS",
     "HITL_THEME",
 )
 ANY_TENANT = "*"
@@ -85,6 +86,11 @@ class Settings:
     key_file: Path | None = None
     key_layout: KeyLayout = KeyLayout.PLAIN
     theme: ThemeChoice = ThemeChoice.SYSTEM
+    evidence_folders: Mapping[str, Path] = field(default_factory=dict)
+
+    def evidence_folder(self, tenant_id: str | None) -> Path | None:
+        """Return the folder in which a tenant's evidence is looked up by its path; None if there is none."""
+        return self.evidence_folders.get(tenant_id or "")
 
     @property
     def is_embedded(self) -> bool:
@@ -126,6 +132,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         tenant_header=source.text("TENANT_HEADER") or "X-Tenant-ID",
         key_file=_key_file(source),
         key_layout=KeyLayout(source.choice("HITL_KEY_LAYOUT", tuple(KeyLayout)) or KeyLayout.PLAIN),
+        evidence_folders=_evidence_folders(source),
         theme=ThemeChoice(source.choice("HITL_THEME", tuple(ThemeChoice)) or ThemeChoice.SYSTEM),
     )
 
@@ -288,6 +295,21 @@ def _key_file(source: _Source) -> Path | None:
     if os.name == "posix" and status.st_mode & 0o077:
         raise SettingsError("HITL_KEY_FILE", f"is {value!r}, which others may read; {allowed}.")
     return path
+
+
+def _evidence_folders(source: _Source) -> dict[str, Path]:
+    """Return the folders by tenant; the one without a tenant is single-tenant mode's."""
+    name = "HITL_EVIDENCE_FOLDERS"
+    folders: dict[str, Path] = {}
+    for pair in filter(None, (part.strip() for part in source.text(name).split(","))):
+        tenant, equals, folder = pair.rpartition("=")
+        if equals:
+            _tenant(name, tenant)
+        path = Path(folder).expanduser()
+        if not path.is_dir():
+            raise SettingsError(name, f"is {pair!r}, which names no folder; allowed are pairs of TENANT=FOLDER.")
+        folders[tenant] = path.resolve()
+    return folders
 
 
 def _account() -> str:
