@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import logging
+import traceback
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
@@ -30,6 +31,7 @@ from hitl_desktop.sync.inbound import Inbound
 from hitl_desktop.sync.monitor import Monitor
 from hitl_desktop.sync.schedule import backoff
 from hitl_desktop.tenancy import TenantConfig, TenantContext, TenantNames
+from hitl_desktop.tenancy.audit import TenantRecord
 
 _SENDINGS = 4
 _CANCEL_AGAIN = 0.5
@@ -163,12 +165,16 @@ class ReviewSession:
         self._gates = Gates(connection, names)
         self._events = Events(stream, names)
         self.health = Health(connection, names)
-        history = History(connection, names)
-        self._inbound = Inbound(self._gates, self._events, history, self.book, self.monitor, backend.recover)
+        self._history = History(connection, names)
+        self._inbound = Inbound(self._gates, self._events, self._history, self.book, self.monitor, backend.recover)
 
     async def run(self) -> None:
         """Keep the book equal to the server until cancelled."""
-        await self._inbound.run()
+        try:
+            await self._inbound.run()
+        except asyncio.CancelledError as ended:
+            # What its frames hold is the tenant's; without this it would stay until the collector comes round.
+            traceback.clear_frames(ended.__traceback__)
 
     async def refresh(self) -> None:
         """Look at the server now.
@@ -293,6 +299,14 @@ class ReviewSession:
             ServiceError: it was not written, or (Interrupted) may have been.
         """
         return await self._gates.request(request)
+
+    async def record(self, entry: TenantRecord) -> None:
+        """Write to the tenant's audit stream that the reviewer came or left.
+
+        Raises:
+            ServiceError: it was not written, or (Interrupted) may have been.
+        """
+        await self._history.record(entry)
 
     async def expire(self, gate: Gate) -> None:
         """End `gate`, whose time has run out.

@@ -83,7 +83,7 @@ def written(server: Server, tenant_id: str, request: GateRequest) -> Written:
         audit=[
             fields
             for _, fields in audit
-            if fields["request_id"] == request.request_id and fields["event"] != "gate_requested"
+            if fields.get("request_id") == request.request_id and fields["event"] != "gate_requested"
         ],
         events=[fields for fields in about if fields["event_type"] != "gate_requested"],
     )

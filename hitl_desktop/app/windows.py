@@ -8,15 +8,18 @@ from contextlib import suppress
 from typing import Any
 
 from hitl_desktop.app.instance import Instance
+from hitl_desktop.app.visits import Visits
 from hitl_desktop.demo import fill_demo
 from hitl_desktop.local import LocalWorkspaceError
 from hitl_desktop.services.errors import ServiceError
 from hitl_desktop.session import Backend, open_backend, open_session
 from hitl_desktop.settings import Settings
+from hitl_desktop.store.tenant_log import TenantLog
 from hitl_desktop.store.windows import WindowState, WindowStore
 from hitl_desktop.tenancy import TenancyError, TenantNotSetError
 from hitl_desktop.viewmodels.tenants import TenantListModel
 from hitl_desktop.viewmodels.window import WindowViewModel
+from hitl_desktop.widgets.gate_pane import Place
 from hitl_desktop.widgets.main_window import MainWindow
 
 _COUNT_EVERY = 20.0
@@ -26,18 +29,34 @@ _log = logging.getLogger(__name__)
 class _Controller:
     """One window: which tenant it is to show next, and whether it was closed."""
 
-    def __init__(self, window: MainWindow, state: WindowState) -> None:
+    def __init__(self, window: MainWindow, state: WindowState, visits: Visits) -> None:
         self.window = window
         self.state = state
+        self.visits = visits
         self.task: asyncio.Task[None] | None = None
         self.closed = False
         self._chosen: str | None = None
+        self._left_as: dict[str | None, Place] = {}
         self._told = asyncio.Event()
+
+    def arrive(self, tenant_id: str | None) -> None:
+        """Show the tenant's gates as the reviewer left them: queue, filter, order, selection and place."""
+        if tenant_id in self._left_as:
+            self.window.resume(self._left_as[tenant_id])
+
+    def leave(self, tenant_id: str | None) -> None:
+        """Let go of the session, and remember how its gates were shown."""
+        self._left_as[tenant_id] = self.window.gates.place()
+        self.window.detach()
 
     def switch(self, tenant_id: str) -> None:
         """Leave the session for one in `tenant_id`."""
         self._chosen = tenant_id
         self._told.set()
+
+    def note_geometry(self) -> None:
+        """Remember the window's size and place."""
+        self.state = WindowState(self.state.window_id, self.state.tenant_id, self.window.geometry_text())
 
     def close(self) -> None:
         """Leave the session for good."""
@@ -65,6 +84,7 @@ class Windows:
         self._all_closed = asyncio.Event()
         self._errands: set[asyncio.Task[Any]] = set()
         self._saving = asyncio.Lock()
+        self._remembered: tuple[WindowState, ...] = ()
         self._count_now = asyncio.Event()
 
     async def run(self, tenant_id: str | None) -> None:
@@ -104,7 +124,8 @@ class Windows:
         self._add(backend, window, state or WindowState(_new_id(), tenant_id))
 
     def _add(self, backend: Backend, window: MainWindow, state: WindowState) -> None:
-        controller = _Controller(window, state)
+        visits = Visits(TenantLog(self._settings.state_dir), self._settings.reviewer, state.window_id)
+        controller = _Controller(window, state, visits)
         self._controllers.append(controller)
         window.restore(state.geometry)
         window.set_tenants(self._tenants)
@@ -125,18 +146,23 @@ class Windows:
                 async with open_session(backend, wanted) as session:
                     view = WindowViewModel(session)
                     window.attach(view)
+                    controller.arrive(session.tenant_id)
                     view.start()
+                    following: str | None = None
                     try:
                         await self._record(backend, controller, session.tenant_id)
+                        await controller.visits.entered(session)
                         following = await controller.next_tenant()
                     finally:
-                        window.detach()
+                        controller.leave(session.tenant_id)
                         await view.close()
                         view.deleteLater()
+                        await controller.visits.left(session, following)
             except TenantNotSetError:
                 window.show_no_tenant(can_fill=self._settings.is_embedded)
                 following = await controller.next_tenant()
             except TenancyError as error:  # a window restored for a tenant that is no longer allowed
+                await controller.visits.refused(wanted or "", None, str(error))
                 window.show_no_tenant(can_fill=False)
                 window.show_problem(str(error))
                 following = await controller.next_tenant()
@@ -155,12 +181,12 @@ class Windows:
                 controller.window.show_problem(str(error))
             self._recent = tuple(dict.fromkeys((tenant_id, *self._recent)))
             self._list(backend, {})
-        controller.state = WindowState(controller.state.window_id, tenant_id, controller.window.geometry_text())
+        controller.state = WindowState(controller.state.window_id, tenant_id)
+        controller.note_geometry()
         await self._save()
 
     async def _ended(self, controller: _Controller) -> None:
-        geometry = controller.window.geometry_text()
-        controller.state = WindowState(controller.state.window_id, controller.state.tenant_id, geometry)
+        controller.note_geometry()
         controller.window.deleteLater()
         if len(self._controllers) > 1:
             self._controllers.remove(controller)
@@ -174,23 +200,21 @@ class Windows:
             chosen = backend.config.choose(tenant_id)
         except TenancyError as error:
             controller.window.show_problem(str(error))
+            self._errand(controller.visits.refused(tenant_id, controller.state.tenant_id, str(error)))
         else:
             if chosen is not None:
                 controller.switch(chosen)
 
     def _quit(self) -> None:
-        self._errand(self._quit_all())
-
-    async def _quit_all(self) -> None:
-        await self._save()
-        remembered = tuple(controller.state for controller in self._controllers)
+        for controller in self._controllers:
+            controller.note_geometry()
+        # All windows come back at the next launch, though they are closed one by one.
+        self._remembered = tuple(controller.state for controller in self._controllers)
         for controller in tuple(self._controllers):
             controller.window.close()
-        await self._all_closed.wait()
-        await asyncio.to_thread(self._store.save, remembered)
 
     async def _save(self) -> None:
-        states = tuple(controller.state for controller in self._controllers)
+        states = self._remembered or tuple(controller.state for controller in self._controllers)
         async with self._saving:
             try:
                 await asyncio.to_thread(self._store.save, states)

@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+import msgpack
+
 from hitl_desktop.domain.decision import Decided
 from hitl_desktop.domain.gate import Gate
 from hitl_desktop.domain.time import parse_time
+from hitl_desktop.services import scripts
 from hitl_desktop.services.codec import decode_object, decode_texts
 from hitl_desktop.services.connection import Connection
 from hitl_desktop.tenancy import TenantNames, require_tenant
+from hitl_desktop.tenancy.audit import TenantRecord
 
 DECIDED_SHOWN = 1_000
 """How many of the newest decisions are shown as decided (wire.md, A decision)."""
@@ -17,7 +21,7 @@ _PAGES = 10
 
 
 class History:
-    """The decisions of the tenant that `names` was made for."""
+    """The decisions of the tenant that `names` was made for, and the reviewers' coming and leaving."""
 
     def __init__(self, connection: Connection, names: TenantNames) -> None:
         self._connection = connection
@@ -42,6 +46,17 @@ class History:
                 break
             newest = f"({entries[-1][0].decode()}"
         return tuple(found.values())[:DECIDED_SHOWN]
+
+    async def record(self, entry: TenantRecord) -> None:
+        """Write to the audit stream that a reviewer came or left. It is not repeated: a lost reply leaves it unknown.
+
+        Raises:
+            ServiceError: it was not written, or (Interrupted) may have been.
+        """
+        require_tenant(self._names.tenant_id)
+        flat = [part for pair in entry.stream_fields().items() for part in pair]
+        packed = msgpack.packb(flat, use_bin_type=False)
+        await self._connection.write(scripts.AUDIT, [self._names.audit], [packed])
 
 
 async def decider(connection: Connection, names: TenantNames, gate: Gate) -> Decided | None:

@@ -1,5 +1,7 @@
 """The gate list: its title, sorting and type filter above the rows."""
 
+from dataclasses import dataclass
+
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QComboBox, QFrame, QHBoxLayout, QTableView, QVBoxLayout, QWidget
 
@@ -21,6 +23,18 @@ _ALL_TYPES = "All types"
 _ARROW = 26
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a reviewer was in the list: queue, order, search text, type, the selected record's name, and the scroll."""
+
+    queue: Queue = Queue.PENDING
+    order: Order = Order.WAITING
+    text: str = ""
+    gate_type: str | None = None
+    selected: str | None = None
+    scroll: int = 0
+
+
 class GatePane(QFrame):
     """`selected` comes with the record that is selected, None when there is none."""
 
@@ -35,6 +49,7 @@ class GatePane(QFrame):
         self._place = ""
         self._text = ""
         self._loading = True
+        self._sought: Place | None = None
         self._title = label("Pending", "paneTitle")
         self._count = label(tone="muted")
         self._order = QComboBox()
@@ -79,9 +94,31 @@ class GatePane(QFrame):
             selection.deleteLater()
         if model is not None:
             model.disconnect(self)
+        self._sought = None
         self._count.clear()
         self._type.setCurrentIndex(0)
         self._empty.setText("")
+
+    def place(self) -> Place:
+        """Return where the reviewer is."""
+        if self._model is None:
+            return Place()
+        record = self.table.currentIndex().data(RECORD_ROLE)
+        selected = record.request_id if isinstance(record, Gate) else None
+        scroll = self.table.verticalScrollBar().value()
+        return Place(self._model.queue, self._model.order, self._text, self._type.currentData(), selected, scroll)
+
+    def resume(self, place: Place) -> None:
+        """Go back to where the reviewer was; the selection and the scroll follow once the gate is listed again."""
+        if self._model is None:
+            return
+        self.show_queue(place.queue)
+        self._order.setCurrentText(place.order.value)
+        self._model.sort_by(place.order)
+        self._type.setCurrentIndex(max(0, self._type.findData(place.gate_type)))
+        self.show_text(place.text)
+        self._sought = place if place.selected else None
+        self._seek()
 
     def show_queue(self, queue: Queue) -> None:
         """Show another queue."""
@@ -156,6 +193,16 @@ class GatePane(QFrame):
         self.table.hide()
         self.setFocusProxy(self.table)
 
+    def _seek(self) -> None:
+        """Select the gate that was selected when the reviewer left, as soon as it is listed."""
+        if self._sought is None or self._model is None or self._sought.selected is None:
+            return
+        row = self._model.row_of(self._sought.selected)
+        if row >= 0:
+            self.select_row(row)
+            self.table.verticalScrollBar().setValue(self._sought.scroll)
+            self._sought = None
+
     def _moved(self, current: QModelIndex, _before: QModelIndex) -> None:
         self.selected.emit(current.data(RECORD_ROLE) if current.isValid() else None)
 
@@ -195,6 +242,7 @@ class GatePane(QFrame):
         if self._model is None:
             return
         shown, total = self._model.rowCount(), self._model.count(self._model.queue)
+        self._seek()
         self._count.setText(f"{total:,}" if shown == total else f"{shown:,} of {total:,}")
         self.table.setVisible(shown > 0)
         self._empty.setVisible(shown == 0)

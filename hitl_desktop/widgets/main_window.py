@@ -17,7 +17,7 @@ from hitl_desktop.domain.projection import Queue
 from hitl_desktop.domain.tenant import hue
 from hitl_desktop.viewmodels.tenants import TenantListModel
 from hitl_desktop.widgets.band import Band
-from hitl_desktop.widgets.gate_pane import GatePane
+from hitl_desktop.widgets.gate_pane import GatePane, Place
 from hitl_desktop.widgets.icons import application_icon
 from hitl_desktop.widgets.labels import label
 from hitl_desktop.widgets.queue_list import QueueList
@@ -131,6 +131,12 @@ class MainWindow(QMainWindow):
         self._who.clear()
         self.statusBar().clearMessage()
         self.setWindowTitle(_APPLICATION)
+
+    def resume(self, place: Place) -> None:
+        """Go back to where the reviewer was among this tenant's gates."""
+        self.toolbar.search.setText(place.text)
+        self.queues.select(place.queue)
+        self.gates.resume(place)
 
     def set_tenants(self, model: TenantListModel) -> None:
         """Offer the tenants of `model`."""

@@ -1,6 +1,7 @@
 """The keys, and the list of them that `?` shows."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QKeySequence, QShortcut
@@ -14,6 +15,7 @@ if TYPE_CHECKING:  # the window imports this module
 
 KEYS = (
     ("Ctrl+K", "Switch tenant"),
+    ("Ctrl+1 … Ctrl+9", "Switch to the first … ninth tenant of the list"),
     ("/", "Search the gates"),
     ("j  k", "Next and previous gate"),
     ("]  [", "Next and previous piece of evidence"),
@@ -65,6 +67,8 @@ def add_shortcuts(window: "MainWindow") -> None:
         "Esc": window.step_back,
         "?": lambda: show_keys(window),
     }
+    for number in range(1, 10):
+        actions[f"Ctrl+{number}"] = partial(window.toolbar.tenant.choose_number, number)
     for keys, action in actions.items():
         QShortcut(QKeySequence(keys), window).activated.connect(action)
 

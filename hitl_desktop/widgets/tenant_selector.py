@@ -58,6 +58,11 @@ class TenantSelector(QToolButton):
             self._pending = count
             self._describe()
 
+    def choose_number(self, number: int) -> None:
+        """Choose the tenant that stands at place `number`, from 1, in the list; nothing happens beyond its end."""
+        if (tenant_id := self._list.tenant_at(number - 1)) is not None:
+            self._choose(tenant_id)
+
     def open_list(self) -> None:
         """Open the list below the button, ready to type."""
         self.opening.emit()
@@ -141,6 +146,11 @@ class _TenantPopup(QFrame):
     def set_model(self, model: TenantListModel) -> None:
         """List the tenants of `model`."""
         self._narrowed.setSourceModel(model)
+
+    def tenant_at(self, row: int) -> str | None:
+        """Return the tenant in `row` of the whole list; None beyond its end."""
+        source = self._narrowed.sourceModel()
+        return source.index(row, 0).data() if 0 <= row < source.rowCount() else None
 
     def open_below(self, button: QWidget) -> None:
         """Show the list below `button`."""

@@ -1,19 +1,23 @@
 """The main job in the real window: launch, switch tenant in the toolbar, open a gate, decide, and read the server."""
 
 import asyncio
+import gc
 import json
 import os
 import signal
+import stat
+import weakref
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QLabel
 
 from hitl_desktop.app.instance import Instance
 from hitl_desktop.app.windows import Windows
@@ -251,3 +255,114 @@ async def test_a_gate_decided_elsewhere_leaves_and_the_loser_is_told(
     found = written(valkey, "acme-corp", request)
     assert found.gate["decision_id"] == "theirs"
     assert len(found.events) == 1
+
+
+async def test_the_place_in_the_list_is_remembered_for_each_tenant(valkey: Server, environment: dict[str, str]) -> None:
+    gates = [gate_request(f"Payment {number}") for number in range(5)]
+    await ask(valkey.url, "acme-corp", *gates, gate_request("Importer"))
+    await ask(valkey.url, "widgets-inc", gate_request("Sensors"))
+    async with running(configured(environment, valkey)) as window:
+        await until(lambda: len(summaries(window)) == 6, "all gates are listed")
+        window.toolbar.search.setText("payment")
+        await open_gate(window, "Payment 3")
+        await switch(window, "widgets-inc")
+        await until(lambda: summaries(window) == ["Sensors"], "the other tenant's gate is listed")
+        assert window.toolbar.search.text() == ""
+        await switch(window, "acme-corp")
+        await open_gate_is(window, "Payment 3")
+        assert window.toolbar.search.text() == "payment"
+        assert len(summaries(window)) == 5
+
+
+async def open_gate_is(window: MainWindow, summary: str) -> None:
+    def shown() -> bool:
+        current = window.review._review.current if window.review and window.review._review else None
+        return current is not None and current.gate.summary == summary
+
+    await until(shown, f"{summary!r} is open")
+
+
+async def test_all_windows_come_back_after_quitting(
+    valkey: Server, environment: dict[str, str], qapp: QApplication
+) -> None:
+    def titles() -> list[str]:
+        windows = (w for w in qapp.topLevelWidgets() if isinstance(w, MainWindow) and w.isVisible())
+        return sorted(window.windowTitle() for window in windows)
+
+    async with running(configured(environment, valkey)) as first:
+        await until(lambda: len(titles()) == 1 and first.windowTitle().startswith("acme-corp"), "one window is open")
+        first.new_window_wanted.emit()
+        second = next(
+            w for w in qapp.topLevelWidgets() if isinstance(w, MainWindow) and w is not first and w.isVisible()
+        )
+        await until(lambda: second.windowTitle().startswith("acme-corp"), "the second window is open")
+        await switch(second, "widgets-inc")
+    both = ["acme-corp — HITL Desktop", "widgets-inc — HITL Desktop"]
+    async with running(configured(environment, valkey)):
+        await until(lambda: titles() == both, "both windows are back")
+
+
+def audited(server: Server, tenant: str) -> list[dict[str, str]]:
+    with server.client(decode_responses=True) as client:
+        entries: Any = client.xrange(f"tenant:{tenant}:asdlc:audit")
+    return [fields for _, fields in entries if fields["event"].startswith("tenant_")]
+
+
+async def test_every_visit_is_audited_and_no_stream_names_another_tenant(
+    server: Server, environment: dict[str, str]
+) -> None:
+    async with running(configured(environment, server)) as window:
+        await until(lambda: len(audited(server, "acme-corp")) == 1, "the coming is recorded")
+        window.tenant_chosen.emit("evil-corp")
+        await switch(window, "widgets-inc")
+        await until(lambda: len(audited(server, "widgets-inc")) == 1, "the switch is recorded")
+    assert [entry["event"] for entry in audited(server, "acme-corp")] == ["tenant_selected", "tenant_left"]
+    assert [entry["event"] for entry in audited(server, "widgets-inc")] == ["tenant_selected", "tenant_left"]
+    for tenant, other in (("acme-corp", "widgets-inc"), ("widgets-inc", "acme-corp")):
+        for entry in audited(server, tenant):
+            assert entry["reviewer"] == "rev@example.org"
+            assert other not in json.dumps(entry)
+    assert server.run("EXISTS", "tenant:evil-corp:asdlc:audit") == 0
+    assert server.run("EXISTS", "tenant:acme-corp:asdlc:events", "tenant:widgets-inc:asdlc:events") == 0
+    log = Path(environment["HITL_STATE_DIR"]) / "log" / "tenants.jsonl"
+    told = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(entry["event"], entry["tenant_id"], entry["other_tenant_id"]) for entry in told] == [
+        ("tenant_selected", "acme-corp", None),
+        ("tenant_refused", "evil-corp", "acme-corp"),
+        ("tenant_left", "acme-corp", "widgets-inc"),
+        ("tenant_selected", "widgets-inc", "acme-corp"),
+        ("tenant_left", "widgets-inc", None),
+    ]
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+
+
+async def test_a_visit_without_a_server_is_kept_locally(valkey: Server, environment: dict[str, str]) -> None:
+    log = Path(environment["HITL_STATE_DIR"]) / "log" / "tenants.jsonl"
+    with valkey.offline():
+        async with running(configured(environment, valkey)):
+            await until(lambda: log.exists() and "tenant_selected" in log.read_text(), "the visit is kept")
+    told = [json.loads(line)["event"] for line in log.read_text().splitlines()]
+    assert told == ["tenant_failed", "tenant_selected", "tenant_failed", "tenant_left"]
+
+
+async def test_a_switch_leaves_nothing_of_the_old_tenant(valkey: Server, environment: dict[str, str]) -> None:
+    await ask(valkey.url, "acme-corp", gate_request("Secret of acme"))
+    await ask(valkey.url, "widgets-inc", gate_request("Widgets"))
+    async with running(configured(environment, valkey)) as window:
+        await open_gate(window, "Secret of acme")
+        view = window._view
+        assert view is not None
+        left = [weakref.ref(part) for part in (view, view.gates, view.review, view.knowledge, view._session)]
+        del view
+        await switch(window, "widgets-inc")
+        await until(lambda: summaries(window) == ["Widgets"], "the new tenant's gate is listed")
+
+        def is_gone() -> bool:
+            gc.collect()
+            return all(part() is None for part in left)
+
+        await until(is_gone, "nothing of the old tenant is referred to")
+        labels = [child.text() for child in window.findChildren(QLabel)]
+        assert not any("acme" in text for text in labels)
+        assert window.review is not None
+        assert "acme" not in window.review.decision.approve.text()
