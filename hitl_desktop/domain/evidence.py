@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
+from typing import NamedTuple
 
 INLINE_LIMIT = 256 * 1024
 """Bytes of content that an item may carry in its metadata (wire.md, Keys)."""
@@ -33,22 +33,22 @@ class EvidenceItem:
     metadata: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class EvidenceBundle:
-    """All that an agent submitted for one gate.
+class EvidenceBundle(NamedTuple):
+    """All that an agent submitted for one gate; a tuple, since a hundred thousand are made at a time.
 
-    `items` is None where they were too large to be listed; they are read when the gate is opened. `fields` are the
-    hash's raw fields; they lack what was left out, and so does any digest of them.
+    `items` is None where they were too large to be listed; they are read when the gate is opened. `texts` are the
+    hash's fields, with bytes that are not UTF-8 as surrogates; they lack what was left out.
     """
 
     bundle_id: str
-    task_id: str
-    gate_type: str
-    git_sha: str
     summary: str
-    created_at: datetime | None
     items: tuple[EvidenceItem, ...] | None
-    fields: Mapping[bytes, bytes]
+    texts: Mapping[str, str]
+
+    @property
+    def fields(self) -> dict[bytes, bytes]:
+        """The hash's fields, byte for byte as the server has them."""
+        return {_bytes(name): _bytes(value) for name, value in self.texts.items()}
 
     @property
     def is_whole(self) -> bool:
@@ -65,6 +65,10 @@ class EvidenceBundle:
         if not self.is_whole:
             raise ValueError("a digest needs the whole bundle")
         return evidence_digest(self.fields)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def evidence_digest(fields: Mapping[bytes, bytes]) -> str:

@@ -14,6 +14,8 @@ def parse_time(text: str) -> datetime:
         ValueError: `text` is not ISO 8601.
     """
     moment = datetime.fromisoformat(text)
+    if moment.tzinfo is UTC:
+        return moment
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 

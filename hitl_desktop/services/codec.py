@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgpack
 import msgspec
 
 from hitl_desktop.domain.event import Event
@@ -14,8 +15,10 @@ from hitl_desktop.domain.time import parse_time
 _ITEMS = msgspec.json.Decoder(tuple[EvidenceItem, ...])
 _TEXTS = msgspec.json.Decoder(tuple[str, ...])
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
-_STATUSES = {status.value.encode(): status for status in GateStatus}
-_REQUIRED = (b"request_id", b"task_id", b"session_id", b"gate_type", b"status", b"evidence_bundle_id", b"requested_at")
+_STATUSES = {status.value: status for status in GateStatus}
+_REQUIRED = ("request_id", "task_id", "session_id", "gate_type", "status", "evidence_bundle_id", "requested_at")
+_TEXTS_OF_GATE = (*_REQUIRED, "requested_by", "expires_at", "decision_id", "reviewer", "reason", "decided_at")
+_TEXTS_OF_BUNDLE = ("bundle_id", "summary", "items")
 _RAW_SHOWN = 2_000
 
 
@@ -23,17 +26,33 @@ class _Bad(Exception):  # noqa: N818 - never leaves this module
     """Why a record cannot be read."""
 
 
-def decode_gate(key: str, request_id: str, reply: Sequence[Any]) -> Gate | Quarantined:
-    """Return the gate in one entry of the script `read_gates`, or its record quarantined with the reason.
+def decode_gates(keys: Sequence[str], request_ids: Sequence[str], packed: bytes) -> list[Gate | Quarantined]:
+    """Return the gates in one reply of the script `read_gates`, each bad record quarantined with its reason.
 
     Args:
-        key: the gate's key, which names a quarantined record.
-        request_id: the id under which it was asked for.
-        reply: gate, bundle and the names left out, as the script packs them.
+        keys: the gates' keys, which name quarantined records.
+        request_ids: the ids under which they were asked for, in the same order; the reply may hold fewer.
+        packed: the reply.
     """
-    gate, bundle, left_out = reply
     try:
-        return _gate(request_id, _fields(gate, "gate"), _fields(bundle, "evidence bundle"), left_out)
+        entries, is_clean = msgpack.unpackb(packed, strict_map_key=False), True
+    except UnicodeDecodeError:
+        # One byte that is not UTF-8 must cost no other record: it becomes a surrogate, and its record is found below.
+        entries, is_clean = msgpack.unpackb(packed, strict_map_key=False, unicode_errors="surrogateescape"), False
+    return [
+        _decode(key, name, entry, is_clean=is_clean)
+        for key, name, entry in zip(keys, request_ids, entries, strict=False)
+    ]
+
+
+def _decode(key: str, request_id: str, entry: Sequence[Any], *, is_clean: bool) -> Gate | Quarantined:
+    gate, bundle, left_out = entry
+    try:
+        fields, texts = _fields(gate, "gate"), _fields(bundle, "evidence bundle")
+        if not is_clean:
+            _check(fields, _TEXTS_OF_GATE)
+            _check(texts, _TEXTS_OF_BUNDLE)
+        return _gate(request_id, fields, _bundle(texts, left_out))
     except _Bad as bad:
         return Quarantined(key, str(bad), _shown(gate))
 
@@ -76,70 +95,85 @@ def decode_object(text: bytes) -> Mapping[str, Any] | None:
         return None
 
 
-def decode_texts(text: bytes) -> tuple[str, ...]:
+def decode_texts(text: bytes | str) -> tuple[str, ...]:
     """Return the JSON list of texts in `text`; nothing if it is none."""
     try:
         return _TEXTS.decode(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeError):
         return ()
 
 
-def _gate(
-    request_id: str, gate: Mapping[bytes, bytes], bundle: Mapping[bytes, bytes], left_out: Sequence[bytes]
-) -> Gate:
-    for name in _REQUIRED:
-        if not gate.get(name):
-            raise _Bad(f"the gate has no {name.decode()}")
-    if (status := _STATUSES.get(gate[b"status"])) is None:
-        raise _Bad(f"the status {_readable(gate[b'status'])!r} is not one of {', '.join(GateStatus)}")
-    if _text(gate, b"request_id") != request_id:
+def _gate(request_id: str, fields: Mapping[str, str], bundle: EvidenceBundle) -> Gate:
+    get = fields.get
+    if not all(map(get, _REQUIRED)):
+        raise _Bad(f"the gate has no {next(name for name in _REQUIRED if not get(name))}")
+    status = _STATUSES.get(fields["status"])
+    if status is None:
+        raise _Bad(f"the status {fields['status'][:80]!r} is not one of {', '.join(GateStatus)}")
+    if fields["request_id"] != request_id:
         raise _Bad("the gate's request_id is not the one it is filed under")
-    expires_text = _text(gate, b"expires_at", default="")
-    return Gate(
-        request_id=request_id,
-        task_id=_text(gate, b"task_id"),
-        session_id=_text(gate, b"session_id"),
-        gate_type=_text(gate, b"gate_type"),
-        status=status,
-        evidence_bundle_id=_text(gate, b"evidence_bundle_id"),
-        requested_by=_text(gate, b"requested_by", default=""),
-        requested_at=_time(gate, b"requested_at"),
-        bundle=_bundle(bundle, left_out),
-        expires_at=_time(gate, b"expires_at") if expires_text else None,
-        expires_text=expires_text,
-        decision_id=_text(gate, b"decision_id", default=""),
-        reviewer=_text(gate, b"reviewer", default=""),
-        reason=_text(gate, b"reason", default=""),
-        conditions=decode_texts(gate.get(b"conditions") or b"[]"),
-        decided_at=_time(gate, b"decided_at") if gate.get(b"decided_at") else None,
+    expires_text = get("expires_at", "")
+    gate = Gate(
+        request_id,
+        fields["task_id"],
+        fields["session_id"],
+        fields["gate_type"],
+        status,
+        fields["evidence_bundle_id"],
+        get("requested_by", ""),
+        _time(fields, "requested_at"),
+        bundle,
+        _time(fields, "expires_at") if expires_text else None,
+        expires_text,
+    )
+    return gate if status is GateStatus.PENDING else _decided(gate, fields)
+
+
+def _decided(gate: Gate, fields: Mapping[str, str]) -> Gate:
+    return gate._replace(
+        decision_id=fields.get("decision_id", ""),
+        reviewer=fields.get("reviewer", ""),
+        reason=fields.get("reason", ""),
+        conditions=decode_texts(fields.get("conditions") or "[]"),
+        decided_at=_time(fields, "decided_at") if fields.get("decided_at") else None,
     )
 
 
-def _bundle(fields: Mapping[bytes, bytes], left_out: Sequence[bytes]) -> EvidenceBundle:
+def _bundle(texts: Mapping[str, str], left_out: Sequence[str]) -> EvidenceBundle:
+    bundle_id = texts.get("bundle_id")
+    if not bundle_id:
+        raise _Bad("the evidence bundle has no bundle_id")
     items: tuple[EvidenceItem, ...] | None = None
     if not left_out:
         try:
-            items = _ITEMS.decode(fields.get(b"items") or b"[]")
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            items = _ITEMS.decode(texts.get("items") or "[]")
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise _Bad(f"the evidence items are not as agreed: {error}") from None
-    return EvidenceBundle(
-        bundle_id=_text(fields, b"bundle_id"),
-        task_id=_text(fields, b"task_id", default=""),
-        gate_type=_text(fields, b"gate_type", default=""),
-        git_sha=_text(fields, b"git_sha", default=""),
-        summary=_text(fields, b"summary", default="") if b"summary" not in left_out else _readable(fields[b"summary"]),
-        created_at=_time(fields, b"created_at") if fields.get(b"created_at") else None,
-        items=items,
-        fields=fields,
-    )
+    return EvidenceBundle(bundle_id, texts.get("summary", ""), items, texts)
 
 
-def _fields(reply: Any, what: str) -> dict[bytes, bytes]:
-    if reply is False or reply is None:
-        raise _Bad(f"the {what} does not exist")
-    if isinstance(reply, bytes):
-        raise _Bad(f"the {what} cannot be read: {_readable(reply)}")
-    return dict(zip(reply[::2], reply[1::2], strict=True))
+def _fields(reply: Any, what: str) -> dict[str, str]:
+    if isinstance(reply, dict):
+        return reply
+    if isinstance(reply, str):
+        raise _Bad(f"the {what} cannot be read: {reply}")
+    raise _Bad(f"the {what} does not exist")
+
+
+def _check(fields: Mapping[str, str], names: Sequence[str]) -> None:
+    for name in names:
+        try:
+            fields.get(name, "").encode()
+        except UnicodeEncodeError:
+            raise _Bad(f"{name} is not UTF-8 text") from None
+
+
+def _time(fields: Mapping[str, str], name: str) -> datetime:
+    text = fields[name]
+    try:
+        return parse_time(text)
+    except (ValueError, OverflowError):
+        raise _Bad(f"{name} is {text[:80]!r}, which is no time") from None
 
 
 def _text(fields: Mapping[bytes, bytes], name: bytes, default: str | None = None) -> str:
@@ -154,26 +188,16 @@ def _text(fields: Mapping[bytes, bytes], name: bytes, default: str | None = None
         raise _Bad(f"{name.decode()} is not UTF-8 text") from None
 
 
-def _time(fields: Mapping[bytes, bytes], name: bytes) -> datetime:
-    text = _text(fields, name)
-    try:
-        return parse_time(text)
-    except (ValueError, OverflowError):
-        raise _Bad(f"{name.decode()} is {text[:80]!r}, which is no time") from None
-
-
-def _readable(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
+def _readable(value: bytes | str) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value.encode("utf-8", "replace").decode()
 
 
 def _shown(reply: Any) -> str:
     """Return what there is of a record, for the eye: one `name: value` a line, cut to a page."""
-    if isinstance(reply, bytes):
+    if isinstance(reply, str):
         return _readable(reply)[:_RAW_SHOWN]
     if isinstance(reply, Mapping):
-        pairs = iter(reply.items())
-    elif isinstance(reply, (list, tuple)):
-        pairs = zip(reply[::2], reply[1::2], strict=False)
-    else:
-        return ""
-    return "\n".join(f"{_readable(name)}: {_readable(value)}" for name, value in pairs)[:_RAW_SHOWN]
+        return "\n".join(f"{_readable(name)}: {_readable(value)}" for name, value in reply.items())[:_RAW_SHOWN]
+    return ""

@@ -16,6 +16,7 @@ from hitl_desktop.services.scripts import Script
 
 ANSWER_WITHIN = 5.0
 """Seconds in which the server must answer; a blocking read must ask for less."""
+_READ_SIZE = 256 * 1024
 
 
 class Connection:
@@ -88,6 +89,7 @@ async def connect(url: str) -> AsyncIterator[Connection]:
         retry=Retry(NoBackoff(), 0),
         socket_timeout=ANSWER_WITHIN,
         socket_connect_timeout=ANSWER_WITHIN,
+        socket_read_size=_READ_SIZE,
         driver_info=None,
     )
     try:

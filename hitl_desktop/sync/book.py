@@ -1,6 +1,7 @@
 """The gates of one tenant as the server last told them, and the changes as they come."""
 
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from hitl_desktop.domain.gate import Gate, GateStatus, Quarantined, Record
@@ -39,6 +40,7 @@ class GateBook:
     def __init__(self, key_of: Callable[[str], str]) -> None:
         self._key_of = key_of
         self._gates: dict[str, Gate] = {}
+        self._pending: set[str] = set()
         self._quarantined: dict[str, Quarantined] = {}
         self._followers: list[Callable[[Change], None]] = []
 
@@ -62,9 +64,10 @@ class GateBook:
         """Call `follower` no more."""
         self._followers.remove(follower)
 
-    def pending_ids(self) -> set[str]:
-        """Return the ids of the gates that wait, as far as is known."""
-        return {request_id for request_id, gate in self._gates.items() if gate.status is GateStatus.PENDING}
+    @property
+    def pending_ids(self) -> AbstractSet[str]:
+        """The ids of the gates that wait, as far as is known."""
+        return self._pending
 
     def put(
         self, records: Iterable[tuple[str, Record]], *, bulk: bool = False, clashes: tuple[Clash, ...] = ()
@@ -78,12 +81,17 @@ class GateBook:
                 if self._gates.get(request_id) == record:
                     continue
                 self._gates[request_id] = record
+                if record.status is GateStatus.PENDING:
+                    self._pending.add(request_id)
+                else:
+                    self._pending.discard(request_id)
                 gates.append(record)
-                if self._quarantined.pop(key := self._key_of(request_id), None):
+                if self._quarantined and self._quarantined.pop(key := self._key_of(request_id), None):
                     gone.append(key)
             elif self._quarantined.get(record.key) != record:
                 self._quarantined[record.key] = record
                 quarantined.append(record)
+                self._pending.discard(request_id)
                 if self._gates.pop(request_id, None):
                     gone.append(request_id)
         if gates or quarantined or gone or clashes:
@@ -91,9 +99,8 @@ class GateBook:
 
     def drop_quarantined_gates(self, *, but: Iterable[str]) -> None:
         """Take out the quarantined gates, except those whose request ids are in `but`. Quarantined events stay."""
-        kept = {self._key_of(request_id) for request_id in but}
-        a_gate = self._key_of("")
-        gone = [key for key in self._quarantined if key.startswith(a_gate) and key not in kept]
+        a_gate, kept = self._key_of(""), set(but)
+        gone = [key for key in self._quarantined if key.startswith(a_gate) and key.removeprefix(a_gate) not in kept]
         for key in gone:
             del self._quarantined[key]
         if gone:

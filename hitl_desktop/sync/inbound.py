@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from random import Random
 
@@ -100,7 +99,7 @@ class Inbound:
     async def _load(self) -> None:
         async with self._writing:
             pending = await self._gates.pending_ids()
-            known = self._book.pending_ids()
+            known = set(self._book.pending_ids)
             self._monitor.tell(Connectivity(Phase.LOADING, loaded=0, total=len(pending)))
             with collector_held():
                 loaded = 0
@@ -110,7 +109,7 @@ class Inbound:
                     self._monitor.tell(Connectivity(Phase.LOADING, loaded=loaded, total=len(pending)))
                 await self._load_decided()
             await self._read_again(known.difference(pending))
-            await self._read_changed()
+            self._book.drop_quarantined_gates(but=pending)
 
     async def _load_decided(self) -> None:
         decided = {entry.request_id: entry for entry in await self._history.recent()}
@@ -127,8 +126,7 @@ class Inbound:
 
     async def _read_changed(self) -> None:
         pending = set(await self._gates.pending_ids())
-        known = self._book.pending_ids()
-        await self._read_again(pending.symmetric_difference(known))
+        await self._read_again(pending ^ self._book.pending_ids)
         self._book.drop_quarantined_gates(but=pending)
 
     async def _read_again(self, request_ids: Iterable[str]) -> None:
@@ -201,4 +199,4 @@ def _completed(gate: Gate, decided: Decided) -> Gate:
     """Return `gate` with what only the audit stream tells of an orchestrator's own decision."""
     if gate.reviewer or gate.status != decided.status:
         return gate
-    return replace(gate, reviewer=decided.reviewer, reason=decided.reason, decided_at=decided.decided_at)
+    return gate._replace(reviewer=decided.reviewer, reason=decided.reason, decided_at=decided.decided_at)

@@ -12,10 +12,16 @@ from hitl_desktop.domain.projection import Queue, is_expiring
 from hitl_desktop.sync.book import Change
 from hitl_desktop.viewmodels.rows import Order, Row, belongs, key_of, matching, place_of
 
-RECORD_ROLE = Qt.ItemDataRole.UserRole + 1
-"""The row's Gate or Quarantined record, which the delegate draws."""
+_ROW_ROLE = Qt.ItemDataRole.UserRole + 1
 _BULK_EVERY_MS = 100
+_ROWS_FOR_A_MS = 400
 _ROOT = QModelIndex()
+
+
+def record_of(index: QModelIndex | QPersistentModelIndex) -> Gate | Quarantined | None:
+    """Return the record in the row of `index`; None if it is invalid."""
+    row = index.data(_ROW_ROLE)
+    return row.record if isinstance(row, Row) else None
 
 
 class GateListModel(QAbstractTableModel):
@@ -55,9 +61,10 @@ class GateListModel(QAbstractTableModel):
         """Return a row's record, or its text for screen readers."""
         if not index.isValid():
             return None
-        record = self._visible[index.row()].record
-        if role == RECORD_ROLE:
-            return record
+        row = self._visible[index.row()]
+        if role == _ROW_ROLE:
+            return row
+        record = row.record
         if role in {Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole}:
             return _spoken(record)
         return None
@@ -123,8 +130,7 @@ class GateListModel(QAbstractTableModel):
         records: tuple[Gate | Quarantined, ...] = (*change.gates, *change.quarantined)
         for record in records:
             row = Row(record)
-            known = self._rows.get(row.name)
-            if known is None and change.bulk:
+            if change.bulk and row.name not in self._rows:
                 self._count(row, 1)
                 self._rows[row.name] = row
                 self._fresh.append(row)
@@ -133,7 +139,8 @@ class GateListModel(QAbstractTableModel):
         if not change.bulk:
             self.counts_changed.emit()
         elif not self._bulk.isActive():
-            self._bulk.start()
+            # Taking rows in costs the more the more there are already; the first ones show at once.
+            self._bulk.start(_BULK_EVERY_MS + len(self._sorted) // _ROWS_FOR_A_MS if self._sorted else 0)
 
     def flush(self) -> None:
         """Show what a load has brought so far."""

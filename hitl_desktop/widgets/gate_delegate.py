@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem,
 
 from hitl_desktop.domain.gate import Gate, GateKind, GateStatus, Quarantined
 from hitl_desktop.domain.projection import URGENT_WITHIN, GateState, state_of
-from hitl_desktop.viewmodels.gate_list import RECORD_ROLE
+from hitl_desktop.viewmodels.gate_list import record_of
 from hitl_desktop.widgets.theme import Theme
 from hitl_desktop.widgets.words import ago, left, one_line
 
@@ -36,7 +36,7 @@ class GateDelegate(QStyledItemDelegate):
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> None:
         """Draw one row."""
-        record = index.data(RECORD_ROLE)
+        record = record_of(index)
         painter.save()
         self._ground(painter, option)
         if isinstance(record, Gate):

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QAbstractItemView, QComboBox, QFrame, QHBoxLayout,
 
 from hitl_desktop.domain.gate import Gate, GateKind
 from hitl_desktop.domain.projection import Queue
-from hitl_desktop.viewmodels.gate_list import RECORD_ROLE, GateListModel
+from hitl_desktop.viewmodels.gate_list import GateListModel, record_of
 from hitl_desktop.viewmodels.rows import Order
 from hitl_desktop.widgets.gate_delegate import GateDelegate
 from hitl_desktop.widgets.labels import label
@@ -103,7 +103,7 @@ class GatePane(QFrame):
         """Return where the reviewer is."""
         if self._model is None:
             return Place()
-        record = self.table.currentIndex().data(RECORD_ROLE)
+        record = record_of(self.table.currentIndex())
         selected = record.request_id if isinstance(record, Gate) else None
         scroll = self.table.verticalScrollBar().value()
         return Place(self._model.queue, self._model.order, self._text, self._type.currentData(), selected, scroll)
@@ -204,7 +204,7 @@ class GatePane(QFrame):
             self._sought = None
 
     def _moved(self, current: QModelIndex, _before: QModelIndex) -> None:
-        self.selected.emit(current.data(RECORD_ROLE) if current.isValid() else None)
+        self.selected.emit(record_of(current))
 
     def _leaving(self, _parent: QModelIndex, first: int, last: int) -> None:
         """Move the selection to the next gate before the selected one leaves, as a reviewer works down the list."""
@@ -232,7 +232,7 @@ class GatePane(QFrame):
 
     def _filter(self) -> None:
         if self._model is not None:
-            current = self.table.currentIndex().data(RECORD_ROLE)
+            current = record_of(self.table.currentIndex())
             self._model.filter_by(self._text, self._type.currentData())
             row = self._model.row_of(current.request_id) if isinstance(current, Gate) else -1
             if row >= 0:
