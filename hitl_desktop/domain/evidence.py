@@ -36,8 +36,8 @@ class EvidenceItem:
 class EvidenceBundle(NamedTuple):
     """All that an agent submitted for one gate; a tuple, since a hundred thousand are made at a time.
 
-    `items` is None where they were too large to be listed; they are read when the gate is opened. `texts` are the
-    hash's fields, with bytes that are not UTF-8 as surrogates; they lack what was left out.
+    `items` is None where they were too large to be listed; they are read when the gate is opened. `texts` are all the
+    hash's fields, with bytes that are not UTF-8 as surrogates; empty where the bundle was only listed.
     """
 
     bundle_id: str
@@ -52,15 +52,15 @@ class EvidenceBundle(NamedTuple):
 
     @property
     def is_whole(self) -> bool:
-        """Whether every field was read, so that the digest is the bundle's."""
-        return self.items is not None
+        """Whether every field was read, as it is when a gate is opened, so that the digest is the bundle's."""
+        return bool(self.texts)
 
     @property
     def digest(self) -> str:
         """The bundle's evidence_digest.
 
         Raises:
-            ValueError: the bundle was listed without its large fields; read it whole first.
+            ValueError: the bundle was only listed; read it whole first.
         """
         if not self.is_whole:
             raise ValueError("a digest needs the whole bundle")

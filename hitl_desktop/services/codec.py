@@ -16,9 +16,25 @@ _ITEMS = msgspec.json.Decoder(tuple[EvidenceItem, ...])
 _TEXTS = msgspec.json.Decoder(tuple[str, ...])
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 _STATUSES = {status.value: status for status in GateStatus}
-_REQUIRED = ("request_id", "task_id", "session_id", "gate_type", "status", "evidence_bundle_id", "requested_at")
-_TEXTS_OF_GATE = (*_REQUIRED, "requested_by", "expires_at", "decision_id", "reviewer", "reason", "decided_at")
-_TEXTS_OF_BUNDLE = ("bundle_id", "summary", "items")
+GATE_FIELDS = (
+    "evidence_bundle_id",
+    "request_id",
+    "task_id",
+    "session_id",
+    "gate_type",
+    "status",
+    "requested_at",
+    "requested_by",
+    "expires_at",
+    "decision_id",
+    "reviewer",
+    "reason",
+    "conditions",
+    "decided_at",
+)
+"""The fields of a gate's hash that are read, in this order; the first seven are required."""
+BUNDLE_FIELDS = ("bundle_id", "summary", "items")
+"""The fields of a bundle's hash that are shown, in this order."""
 _RAW_SHOWN = 2_000
 
 
@@ -46,13 +62,13 @@ def decode_gates(keys: Sequence[str], request_ids: Sequence[str], packed: bytes)
 
 
 def _decode(key: str, request_id: str, entry: Sequence[Any], *, is_clean: bool) -> Gate | Quarantined:
-    gate, bundle, left_out = entry
+    gate, bundle, left_out, whole = entry
     try:
-        fields, texts = _fields(gate, "gate"), _fields(bundle, "evidence bundle")
+        values, found = _values(gate, "gate"), _values(bundle, "evidence bundle")
         if not is_clean:
-            _check(fields, _TEXTS_OF_GATE)
-            _check(texts, _TEXTS_OF_BUNDLE)
-        return _gate(request_id, fields, _bundle(texts, left_out))
+            _check(GATE_FIELDS, values)
+            _check(BUNDLE_FIELDS, found)
+        return _gate(request_id, values, _bundle(found, whole or {}, left_out=left_out))
     except _Bad as bad:
         return Quarantined(key, str(bad), _shown(gate))
 
@@ -103,73 +119,75 @@ def decode_texts(text: bytes | str) -> tuple[str, ...]:
         return ()
 
 
-def _gate(request_id: str, fields: Mapping[str, str], bundle: EvidenceBundle) -> Gate:
-    get = fields.get
-    if not all(map(get, _REQUIRED)):
-        raise _Bad(f"the gate has no {next(name for name in _REQUIRED if not get(name))}")
-    status = _STATUSES.get(fields["status"])
+def _gate(request_id: str, values: Sequence[Any], bundle: EvidenceBundle) -> Gate:
+    bundle_id, filed_as, task_id, session_id, gate_type, status_text, requested_at, requested_by, expires_text = values[
+        :9
+    ]
+    if not (bundle_id and filed_as and task_id and session_id and gate_type and status_text and requested_at):
+        raise _Bad(
+            f"the gate has no {next(name for name, value in zip(GATE_FIELDS, values, strict=True) if not value)}"
+        )
+    status = _STATUSES.get(status_text)
     if status is None:
-        raise _Bad(f"the status {fields['status'][:80]!r} is not one of {', '.join(GateStatus)}")
-    if fields["request_id"] != request_id:
+        raise _Bad(f"the status {status_text[:80]!r} is not one of {', '.join(GateStatus)}")
+    if filed_as != request_id:
         raise _Bad("the gate's request_id is not the one it is filed under")
-    expires_text = get("expires_at", "")
     gate = Gate(
         request_id,
-        fields["task_id"],
-        fields["session_id"],
-        fields["gate_type"],
+        task_id,
+        session_id,
+        gate_type,
         status,
-        fields["evidence_bundle_id"],
-        get("requested_by", ""),
-        _time(fields, "requested_at"),
+        bundle_id,
+        requested_by or "",
+        _time("requested_at", requested_at),
         bundle,
-        _time(fields, "expires_at") if expires_text else None,
-        expires_text,
+        _time("expires_at", expires_text) if expires_text else None,
+        expires_text or "",
     )
-    return gate if status is GateStatus.PENDING else _decided(gate, fields)
+    return gate if status is GateStatus.PENDING else _decided(gate, *values[9:])
 
 
-def _decided(gate: Gate, fields: Mapping[str, str]) -> Gate:
+def _decided(gate: Gate, decision_id: Any, reviewer: Any, reason: Any, conditions: Any, decided_at: Any) -> Gate:
     return gate._replace(
-        decision_id=fields.get("decision_id", ""),
-        reviewer=fields.get("reviewer", ""),
-        reason=fields.get("reason", ""),
-        conditions=decode_texts(fields.get("conditions") or "[]"),
-        decided_at=_time(fields, "decided_at") if fields.get("decided_at") else None,
+        decision_id=decision_id or "",
+        reviewer=reviewer or "",
+        reason=reason or "",
+        conditions=decode_texts(conditions or "[]"),
+        decided_at=_time("decided_at", decided_at) if decided_at else None,
     )
 
 
-def _bundle(texts: Mapping[str, str], left_out: Sequence[str]) -> EvidenceBundle:
-    bundle_id = texts.get("bundle_id")
+def _bundle(values: Sequence[Any], texts: Mapping[str, str], *, left_out: bool) -> EvidenceBundle:
+    bundle_id, summary, items_text = values
     if not bundle_id:
         raise _Bad("the evidence bundle has no bundle_id")
     items: tuple[EvidenceItem, ...] | None = None
     if not left_out:
         try:
-            items = _ITEMS.decode(texts.get("items") or "[]")
+            items = _ITEMS.decode(items_text or "[]")
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise _Bad(f"the evidence items are not as agreed: {error}") from None
-    return EvidenceBundle(bundle_id, texts.get("summary", ""), items, texts)
+    return EvidenceBundle(bundle_id, summary or "", items, texts)
 
 
-def _fields(reply: Any, what: str) -> dict[str, str]:
-    if isinstance(reply, dict):
+def _values(reply: Any, what: str) -> list[Any]:
+    if isinstance(reply, list):
         return reply
     if isinstance(reply, str):
         raise _Bad(f"the {what} cannot be read: {reply}")
     raise _Bad(f"the {what} does not exist")
 
 
-def _check(fields: Mapping[str, str], names: Sequence[str]) -> None:
-    for name in names:
+def _check(names: Sequence[str], values: Sequence[Any]) -> None:
+    for name, value in zip(names, values, strict=True):
         try:
-            fields.get(name, "").encode()
+            (value or "").encode()
         except UnicodeEncodeError:
             raise _Bad(f"{name} is not UTF-8 text") from None
 
 
-def _time(fields: Mapping[str, str], name: str) -> datetime:
-    text = fields[name]
+def _time(name: str, text: str) -> datetime:
     try:
         return parse_time(text)
     except (ValueError, OverflowError):
@@ -196,8 +214,8 @@ def _readable(value: bytes | str) -> str:
 
 def _shown(reply: Any) -> str:
     """Return what there is of a record, for the eye: one `name: value` a line, cut to a page."""
-    if isinstance(reply, str):
-        return _readable(reply)[:_RAW_SHOWN]
-    if isinstance(reply, Mapping):
-        return "\n".join(f"{_readable(name)}: {_readable(value)}" for name, value in reply.items())[:_RAW_SHOWN]
-    return ""
+    if isinstance(reply, list):
+        pairs = [(name, value) for name, value in zip(GATE_FIELDS, reply, strict=True) if value]
+    else:
+        pairs = list(reply.items()) if isinstance(reply, Mapping) else []
+    return "\n".join(f"{_readable(name)}: {_readable(value)}" for name, value in pairs)[:_RAW_SHOWN]

@@ -10,7 +10,7 @@ from hitl_desktop.domain.event import EventType
 from hitl_desktop.domain.gate import Gate, Record
 from hitl_desktop.domain.time import epoch
 from hitl_desktop.services import scripts
-from hitl_desktop.services.codec import decode_gates
+from hitl_desktop.services.codec import BUNDLE_FIELDS, GATE_FIELDS, decode_gates
 from hitl_desktop.services.connection import Connection
 from hitl_desktop.services.encoding import GateRequest, decision_record, gate_event, request_record
 from hitl_desktop.services.errors import (
@@ -77,8 +77,15 @@ class Gates:
         prefix = self._names.gate_request("")
         keys = [prefix + request_id for request_id in request_ids]
         limit = _WHOLE if whole else LISTED_FIELD
-        arguments: list[str | int] = [limit, REPLY_BUDGET, self._names.evidence_bundle("")]
-        packed = await self._connection.run(scripts.READ_GATES, keys, arguments)
+        arguments: list[str | int] = [
+            limit,
+            REPLY_BUDGET,
+            self._names.evidence_bundle(""),
+            int(whole),
+            len(GATE_FIELDS),
+        ]
+        names = (*GATE_FIELDS, *BUNDLE_FIELDS)
+        packed = await self._connection.run(scripts.READ_GATES, keys, [*arguments, *names])
         return decode_gates(keys, request_ids, packed)
 
     async def read_all(self, request_ids: Sequence[str], *, whole: bool = False) -> AsyncIterator[list[Record]]:

@@ -86,8 +86,8 @@ class GateBook:
                 else:
                     self._pending.discard(request_id)
                 gates.append(record)
-                if self._quarantined and self._quarantined.pop(key := self._key_of(request_id), None):
-                    gone.append(key)
+                if self._quarantined and (healed := self._quarantined.pop(self._key_of(request_id), None)) is not None:
+                    gone.append(healed.key)
             elif self._quarantined.get(record.key) != record:
                 self._quarantined[record.key] = record
                 quarantined.append(record)

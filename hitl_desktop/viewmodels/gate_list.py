@@ -14,7 +14,7 @@ from hitl_desktop.viewmodels.rows import Order, Row, belongs, key_of, matching, 
 
 _ROW_ROLE = Qt.ItemDataRole.UserRole + 1
 _BULK_EVERY_MS = 100
-_ROWS_FOR_A_MS = 400
+_ROWS_FOR_A_MS = 500
 _ROOT = QModelIndex()
 
 
@@ -145,8 +145,8 @@ class GateListModel(QAbstractTableModel):
     def flush(self) -> None:
         """Show what a load has brought so far."""
         self._bulk.stop()
-        now = self._now()
-        fresh = [row for row in self._fresh if self._rows.get(row.name) is row and belongs(row, self._queue, now)]
+        now, queue, rows = self._now(), self._queue, self._rows
+        fresh = [row for row in self._fresh if rows.get(row.name) is row and belongs(row, queue, now)]
         self._fresh.clear()
         if fresh:
             self._merge(fresh)

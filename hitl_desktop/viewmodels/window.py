@@ -2,17 +2,18 @@
 
 from datetime import datetime
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QElapsedTimer, QObject, QTimer, Signal
 
 from hitl_desktop.session import ReviewSession
 from hitl_desktop.sync.book import Change
-from hitl_desktop.sync.monitor import Connectivity
+from hitl_desktop.sync.monitor import Connectivity, Phase
 from hitl_desktop.viewmodels.gate_list import GateListModel
 from hitl_desktop.viewmodels.knowledge import KnowledgeViewModel
 from hitl_desktop.viewmodels.review import ReviewViewModel
 from hitl_desktop.viewmodels.tasks import Tasks
 
 _TICK_MS = 1_000
+_PROGRESS_EVERY_MS = 100
 
 
 class WindowViewModel(QObject):
@@ -38,6 +39,9 @@ class WindowViewModel(QObject):
         self.gates = GateListModel(self)
         self.review = ReviewViewModel(session, self._tasks, self)
         self.knowledge = KnowledgeViewModel(session, self._tasks, self)
+        self._shown: Phase | None = None
+        self._progress = QElapsedTimer()
+        self._progress.start()
         self._clock = QTimer(self, interval=_TICK_MS)
         self._clock.timeout.connect(self._tick)
 
@@ -87,7 +91,13 @@ class WindowViewModel(QObject):
             )
 
     def _told(self, now: Connectivity) -> None:
-        self.connectivity.emit(now)
+        # A load tells of every page; the screen follows a few times a second.
+        if now.phase is not self._shown or self._progress.hasExpired(_PROGRESS_EVERY_MS):
+            self._shown = now.phase
+            self._progress.restart()
+            if now.phase is Phase.ONLINE:
+                self.gates.flush()
+            self.connectivity.emit(now)
 
     def _tick(self) -> None:
         self.gates.tick()

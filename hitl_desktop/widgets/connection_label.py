@@ -39,3 +39,4 @@ class ConnectionLabel(QLabel):
         painter.setPen(color)
         painter.setBrush(color if self._online else Qt.BrushStyle.NoBrush)
         painter.drawEllipse(4, (self.height() - _DOT) // 2, _DOT, _DOT)
+        painter.end()

@@ -102,6 +102,7 @@ class TenantSelector(QToolButton):
         name = self._tenant or "Choose a tenant"
         shown = QFontMetrics(font).elidedText(name, Qt.TextElideMode.ElideMiddle, self.width() - 30 - used)
         painter.drawText(self.rect().adjusted(30, 0, 0, 0), int(_LEFT), shown)
+        painter.end()
 
     def _choose(self, tenant_id: str) -> None:
         if tenant_id != self._tenant:

@@ -3,14 +3,15 @@
 import json
 import sys
 import time
+from typing import Any
 
 import redis
 
 url, prefix = sys.argv[1], "tenant:acme-corp:asdlc"
 started = time.perf_counter()
-client = redis.Redis.from_url(url)
+client: Any = redis.Redis.from_url(url)
 names = client.zrange(f"{prefix}:pending_gates", 0, -1)
-rows = []
+rows: list[Any] = []
 for first in range(0, len(names), 1_000):
     pipeline = client.pipeline(transaction=False)
     for name in names[first : first + 1_000]:

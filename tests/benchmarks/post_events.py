@@ -4,13 +4,14 @@ import json
 import sys
 import time
 import uuid
+from typing import Any
 
 import redis
 
 url, count = sys.argv[1], int(sys.argv[2])
 prefix = "tenant:acme-corp:asdlc"
-client = redis.Redis.from_url(url)
-for number in range(count):
+client: Any = redis.Redis.from_url(url)
+for _ in range(count):
     request_id, bundle_id, at = str(uuid.uuid4()), str(uuid.uuid4()), "2026-01-01T00:00:00+00:00"
     pipeline = client.pipeline(transaction=False)
     gate = {

@@ -1,7 +1,7 @@
 """Runs the benchmarks, prints a table and writes bench.json. Ratios are to a floor measured in the same run.
 
 Floor and subject alternate, in fresh processes; a figure is the median of the rounds. `--rounds N` and `--gates N` give
-a quicker, rougher look. A limit that is missed is marked in the table; the exit code stays 0, since a figure is no test.
+a quicker, rougher look. A limit that is missed is marked in the table; the exit code stays 0: a figure is no test.
 """
 
 import argparse
@@ -38,11 +38,13 @@ class Result:
 def environment(state: str) -> dict[str, str]:
     """Return an environment in which nothing of this machine's settings counts."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HITL_", "REDIS_"))}
+    # Where compiled modules may not be kept, every start would measure the compiler.
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return {**kept, "QT_QPA_PLATFORM": "offscreen", "HITL_STATE_DIR": state, "PYTHONPATH": str(ROOT)}
 
 
 def run(script: str, *arguments: object, state: str) -> str:
-    """Run a script of this folder to its end and return its last line."""
+    """Run a script of this folder to its end and return its last line; empty if it prints none."""
     command = [sys.executable, str(FOLDER / script), *map(str, arguments)]
     done = subprocess.run(command, env=environment(state), stdout=subprocess.PIPE, text=True, check=True)
     return done.stdout.rstrip().rpartition("\n")[2]

@@ -5,6 +5,7 @@ import json
 import sys
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import redis
 
@@ -14,9 +15,9 @@ _START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def seed(url: str, count: int, tenant: str = TENANT) -> None:
-    """Write `count` pending gates with bundles of about 1 KB."""
+    """Write `count` pending gates as the orchestrator does: evidence items name a path, their content is elsewhere."""
     prefix = f"tenant:{tenant}:asdlc"
-    client = redis.Redis.from_url(url)
+    client: Any = redis.Redis.from_url(url)
     content = "x = 1\n" * 40
     digest = hashlib.sha256(content.encode()).hexdigest()
     for first in range(0, count, 1_000):
@@ -31,7 +32,7 @@ def seed(url: str, count: int, tenant: str = TENANT) -> None:
                     "path": f"src/module_{number}.{suffix}",
                     "description": "What the agent made",
                     "content_hash": digest,
-                    "metadata": {"content": content},
+                    "metadata": {},
                 }
                 for item_type, suffix in (("artifact", "py"), ("test_result", "xml"))
             ]

@@ -1,60 +1,68 @@
--- KEYS: gate hashes. ARGV: bytes a field may have, bytes after which the reply is full, the prefix of bundle keys.
--- Reply, packed: for each key read (the rest did not fit), {gate, bundle, names left out}; a hash is a map, false if it
--- does not exist, or the text of the error that reading it gave.
-redis.setresp(3)
-local longest, budget, prefix = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+-- KEYS: gate hashes. ARGV: bytes a field may have, bytes after which the reply is full, the prefix of bundle keys, '1' to
+-- read bundles whole, how many of the names that follow are a gate's, and the names of a gate's and a bundle's fields.
+-- Reply, packed: for each key read (the rest did not fit), {gate, bundle, left out, whole}. A gate or bundle is the list
+-- of its fields' values, false for each that is absent; or false if there is no such hash; or the text of the error that
+-- reading it gave. Left out says whether a field of the bundle was too long; whole is the map of all its fields.
+local longest, budget, prefix, is_whole = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4] == '1'
+local gate_fields, bundle_fields = {}, {}
+for i = 6, #ARGV do
+  local names = i < 6 + tonumber(ARGV[5]) and gate_fields or bundle_fields
+  names[#names + 1] = ARGV[i]
+end
 local used = 0
 
-local function fields_but_items(key)
-  local fields = {}
-  for _, name in ipairs(redis.call('HKEYS', key)) do
-    fields[name] = name == 'items' and '' or redis.call('HGET', key, name)
+local function read(key, names)
+  local values = redis.pcall('HMGET', key, unpack(names))
+  if values.err then return values.err end
+  for i = 1, #names do
+    if values[i] then return values end
   end
-  return fields
+  return false
 end
 
-local function read_bundle(key, left_out)
+local function read_bundle(key)
   local length = redis.pcall('HSTRLEN', key, 'items')
-  if type(length) == 'table' then return length.err, 0 end
-  local fields
-  if length > longest then
-    fields = fields_but_items(key)
-    left_out[1] = 'items'
-  else
-    fields = redis.call('HGETALL', key).map
-  end
-  if next(fields) == nil then return false, 0 end
-  local size = 0
-  for name, value in pairs(fields) do
-    if #value > longest then
-      left_out[#left_out + 1] = name
-      fields[name] = string.sub(value, 1, 1024)
-    end
-    size = size + #value
-  end
-  return fields, size
+  if type(length) == 'table' then return length.err, false end
+  if length <= longest then return read(key, bundle_fields), false end
+  local names = {}
+  for i, name in ipairs(bundle_fields) do names[i] = name == 'items' and '' or name end
+  return read(key, names), true
 end
 
-local function read_gate(key)
-  local reply = redis.pcall('HGETALL', key)
-  if reply.err then return reply.err, 0 end
-  local fields, size = reply.map, 0
-  if next(fields) == nil then return false, 0 end
-  for name, value in pairs(fields) do
-    if #value > longest then return 'the field ' .. name .. ' is too long', 0 end
-    size = size + #value
+local function cut(values)
+  local was_cut = false
+  for i, value in ipairs(values) do
+    if value and #value > longest then
+      values[i], was_cut = string.sub(value, 1, 1024), true
+    end
+    used = used + (value and #values[i] or 0)
   end
-  return fields, size
+  return was_cut
+end
+
+local function whole(key)
+  redis.setresp(3)
+  local fields = redis.call('HGETALL', key).map
+  redis.setresp(2)
+  for _, value in pairs(fields) do used = used + #value end
+  return fields
 end
 
 local replies = {}
 for i, key in ipairs(KEYS) do
   if used > budget then break end
-  local left_out, bundle, bundle_size = {}, false, 0
-  local gate, size = read_gate(key)
-  local bundle_id = type(gate) == 'table' and gate.evidence_bundle_id
-  if bundle_id then bundle, bundle_size = read_bundle(prefix .. bundle_id, left_out) end
-  used = used + size + bundle_size
-  replies[i] = {gate, bundle, left_out}
+  local gate, bundle, left_out, all = read(key, gate_fields), false, false, false
+  if type(gate) == 'table' then
+    if cut(gate) then
+      gate = 'one of its fields is too long'
+    elseif gate[1] then
+      bundle, left_out = read_bundle(prefix .. gate[1])
+      if type(bundle) == 'table' then
+        left_out = cut(bundle) or left_out
+        if is_whole then all = whole(prefix .. gate[1]) end
+      end
+    end
+  end
+  replies[i] = {gate, bundle, left_out, all}
 end
 return cmsgpack.pack(replies)
