@@ -1,20 +1,16 @@
 """Settings, read once from a TOML file and the environment.
 
+The window reads them before its first frame, so what only some settings need is imported where they need it.
+
 Precedence: the environment beats the file; within one of them a `HITL_*` name beats the orchestrator's own name for the
 same thing. The names of the orchestrator's variables and their meaning are those of wire.md, Tenancy.
 """
 
-import getpass
 import os
-import socket
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from urllib.parse import quote, urlsplit, urlunsplit
-
-import platformdirs
 
 from hitl_desktop.domain.tenant import GRAMMAR, InvalidTenantIdError, parse_tenant_id
 
@@ -75,7 +71,7 @@ class Settings:
     """All settings, valid. `redis_url` None means the embedded workspace; `default_tenant` None that none is named."""
 
     state_dir: Path
-    reviewer: str
+    named_reviewer: str = ""
     redis_url: str | None = None
     chroma_url: str | None = None
     documents_collection: str = "asdlc_documents"
@@ -87,6 +83,11 @@ class Settings:
     key_layout: KeyLayout = KeyLayout.PLAIN
     theme: ThemeChoice = ThemeChoice.SYSTEM
     evidence_folders: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def reviewer(self) -> str:
+        """Who decides: the name that is set, else the account's with its host's."""
+        return self.named_reviewer or _account()
 
     def evidence_folder(self, tenant_id: str | None) -> Path | None:
         """Return the folder in which a tenant's evidence is looked up by its path; None if there is none."""
@@ -104,6 +105,8 @@ class Settings:
 
 def settings_file(environment: Mapping[str, str]) -> Path:
     """Return where the TOML file is looked for: `HITL_SETTINGS`, else the user's configuration folder."""
+    import platformdirs
+
     named = environment.get(FILE_VARIABLE)
     return Path(named) if named else platformdirs.user_config_path("hitl-desktop", appauthor=False) / "settings.toml"
 
@@ -122,7 +125,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     allowed = _allowed_tenants(source)
     return Settings(
         state_dir=_state_dir(source),
-        reviewer=source.text("HITL_REVIEWER") or _account(),
+        named_reviewer=source.text("HITL_REVIEWER"),
         redis_url=_redis_url(source),
         chroma_url=_chroma_url(source),
         documents_collection=source.text("KNOWLEDGE_STORE_COLLECTION") or "asdlc_documents",
@@ -178,16 +181,21 @@ class _Source:
 
 def _read_file(path: Path, *, named: bool) -> dict[str, str]:
     try:
-        with path.open("rb") as file:
-            table = tomllib.load(file)
+        content = path.read_bytes()
     except FileNotFoundError:
         if named:
             raise SettingsError(
                 FILE_VARIABLE, f"is {str(path)!r}, which does not exist; allowed is a TOML file."
             ) from None
         return {}
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(FILE_VARIABLE, f"is {str(path)!r}, which cannot be read as TOML: {error}.") from None
+    except OSError as error:
+        raise SettingsError(FILE_VARIABLE, f"is {str(path)!r}, which cannot be read: {error.strerror}.") from None
+    import tomllib
+
+    try:
+        table = tomllib.loads(content.decode())
+    except ValueError as error:
+        raise SettingsError(FILE_VARIABLE, f"is {str(path)!r}, which is no TOML: {error}.") from None
     values: dict[str, str] = {}
     for key, value in table.items():
         name = key.upper()
@@ -214,6 +222,8 @@ def _redis_url(source: _Source) -> str | None:
     if not value:
         return None
     if name == "REDIS_HOST":
+        from urllib.parse import quote
+
         password = source.text("REDIS_PASSWORD")
         secret = f":{quote(password, safe='')}@" if password else ""
         host = f"[{value}]" if ":" in value else value
@@ -232,6 +242,8 @@ def _chroma_url(source: _Source) -> str | None:
 
 
 def _checked_url(name: str, value: str, schemes: tuple[str, ...]) -> str:
+    from urllib.parse import urlsplit, urlunsplit
+
     allowed = f"allowed are addresses that begin with {', '.join(f'{scheme}://' for scheme in schemes)}"
     try:
         parts = urlsplit(value)
@@ -274,6 +286,8 @@ def _tenant(name: str, value: str) -> None:
 
 def _state_dir(source: _Source) -> Path:
     value = source.text("HITL_STATE_DIR")
+    import platformdirs
+
     folder = Path(value).expanduser() if value else platformdirs.user_data_path("hitl-desktop", appauthor=False)
     if folder.exists() and not folder.is_dir():
         raise SettingsError("HITL_STATE_DIR", f"is {str(folder)!r}, which is a file; allowed is a folder.")
@@ -313,4 +327,7 @@ def _evidence_folders(source: _Source) -> dict[str, Path]:
 
 
 def _account() -> str:
+    import getpass
+    import socket
+
     return f"{getpass.getuser()}@{socket.gethostname()}"

@@ -1,7 +1,5 @@
 """One window process per state folder: a second launch asks the first for a new window."""
 
-import getpass
-from hashlib import sha256
 from pathlib import Path
 
 from PySide6.QtCore import QLockFile, QObject, Signal
@@ -69,6 +67,9 @@ class Instance(QObject):
 
     @property
     def _name(self) -> str:
+        import getpass
+        from hashlib import sha256
+
         folder = f"{getpass.getuser()}:{self._state_dir}"
         return f"hitl-desktop-{sha256(folder.encode()).hexdigest()[:24]}"
 

@@ -4,7 +4,6 @@ The first frame is painted before asyncio, the servers' libraries and the sessio
 the window itself.
 """
 
-import argparse
 import importlib
 import os
 import sys
@@ -23,7 +22,7 @@ _PAINTED_WITHIN_MS = 2_000
 
 def run_window(arguments: Sequence[str]) -> int:
     """Open a window and return the exit code once the last one is closed."""
-    options = _options(arguments)
+    tenant = _tenant(arguments) if arguments else None
     application = QApplication(["hitl-desktop"])
     application.setApplicationName("HITL Desktop")
     application.setDesktopFileName("io.github.hitl_desktop.HITLDesktop")
@@ -34,22 +33,26 @@ def run_window(arguments: Sequence[str]) -> int:
         return 2
     instance = Instance(settings.state_dir)
     if not instance.claim():
-        return 0 if instance.ask_for_window(options.tenant or "") else 1
+        return 0 if instance.ask_for_window(tenant or "") else 1
     theme = Theme.choose(settings.theme)
-    theme.apply(application)
     window = MainWindow(theme)
+    # Once, when all its parts are there: with a stylesheet in place, every part added would be styled anew.
+    theme.apply(application)
     _paint(window)
     try:
-        return _follow(settings, window, instance, options.tenant)
+        return _follow(settings, window, instance, tenant)
     finally:
         instance.release()
 
 
-def _options(arguments: Sequence[str]) -> argparse.Namespace:
+def _tenant(arguments: Sequence[str]) -> str | None:
+    import argparse
+
     parser = argparse.ArgumentParser(prog="hitl-desktop")
     parser.add_argument("--tenant", help="the tenant to open a window for")
     parser.add_argument("--new-window", action="store_true", help="open one more window")
-    return parser.parse_args(arguments)
+    tenant: str | None = parser.parse_args(arguments).tenant
+    return tenant
 
 
 def _settings() -> Settings | None:

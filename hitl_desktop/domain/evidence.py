@@ -1,10 +1,12 @@
-"""Evidence: what an agent shows for its gate, and how far it can be trusted."""
+"""Evidence: what an agent shows for its gate, and how far it can be trusted.
+
+The first frame needs these types but digests nothing, so hashlib, which loads OpenSSL, is imported where it is used.
+"""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from hashlib import sha256
 from typing import NamedTuple
 
 INLINE_LIMIT = 256 * 1024
@@ -77,6 +79,8 @@ def evidence_digest(fields: Mapping[bytes, bytes]) -> str:
     The fields are sorted by their names' bytes; each is an 8-byte big-endian length and the name, then an 8-byte
     big-endian length and the value.
     """
+    from hashlib import sha256
+
     canonical = sha256()
     for name in sorted(fields):
         for part in (name, fields[name]):
@@ -94,6 +98,8 @@ def judge(item: EvidenceItem, content: bytes | None, *, rendered: bool = False) 
         rendered: whether the hash may be of a rendered text rather than of the content, as the orchestrator's code
             gates have it for files at `path` (wire.md, faults, 6): then one that differs proves nothing.
     """
+    from hashlib import sha256
+
     if content is None:
         return Integrity.MISSING
     if _SHA256_HEX.fullmatch(item.content_hash) is None:

@@ -25,8 +25,8 @@ from hitl_desktop.services.errors import (
 from hitl_desktop.services.history import decided_in, decider
 from hitl_desktop.tenancy import TenantNames, require_tenant
 
-PAGE = 200
-"""Gates in one reply: enough to be fast, few enough for a frame to fit between two."""
+PAGE = 100
+"""Gates in one reply: few enough for it to fit into a socket's buffer, or the server waits for us to read it."""
 LISTED_FIELD = 16 * 1024
 REPLY_BUDGET = 512 * 1024
 _WHOLE = 512 * 1024 * 1024

@@ -21,7 +21,7 @@ from hitl_desktop.sync.restarts import Restarts
 from hitl_desktop.sync.schedule import RECONCILE_EVERY, backoff
 
 _DECIDING = frozenset({EventType.GATE_APPROVED, EventType.GATE_REJECTED})
-_IN_FLIGHT = 3
+_IN_FLIGHT = 2
 
 
 class Inbound:

@@ -10,11 +10,11 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 from hitl_desktop.domain.gate import Gate, GateStatus, Quarantined
 from hitl_desktop.domain.projection import Queue, is_expiring
 from hitl_desktop.sync.book import Change
-from hitl_desktop.viewmodels.rows import Order, Row, belongs, key_of, matching, place_of
+from hitl_desktop.viewmodels.rows import Order, Row, belonging, belongs, key_of, matching, place_of
 
 _ROW_ROLE = Qt.ItemDataRole.UserRole + 1
 _BULK_EVERY_MS = 100
-_ROWS_FOR_A_MS = 500
+_ROWS_FOR_A_MS = 800
 _ROOT = QModelIndex()
 
 
@@ -38,7 +38,7 @@ class GateListModel(QAbstractTableModel):
         self._rows: dict[str, Row] = {}
         self._sorted: list[Row] = []
         self._visible: list[Row] = []
-        self._fresh: list[Row] = []
+        self._fresh: dict[str, Row] = {}
         self._queue = Queue.PENDING
         self._order = Order.WAITING
         self._words: tuple[str, ...] = ()
@@ -133,7 +133,7 @@ class GateListModel(QAbstractTableModel):
             if change.bulk and row.name not in self._rows:
                 self._count(row, 1)
                 self._rows[row.name] = row
-                self._fresh.append(row)
+                self._fresh[row.name] = row
             else:
                 self._replace(row)
         if not change.bulk:
@@ -145,8 +145,7 @@ class GateListModel(QAbstractTableModel):
     def flush(self) -> None:
         """Show what a load has brought so far."""
         self._bulk.stop()
-        now, queue, rows = self._now(), self._queue, self._rows
-        fresh = [row for row in self._fresh if rows.get(row.name) is row and belongs(row, queue, now)]
+        fresh = belonging(self._fresh.values(), self._queue, self._now())
         self._fresh.clear()
         if fresh:
             self._merge(fresh)
@@ -186,7 +185,7 @@ class GateListModel(QAbstractTableModel):
         now = self._now()
         self.beginResetModel()
         self._fresh.clear()
-        self._sorted = [row for row in self._rows.values() if belongs(row, self._queue, now)]
+        self._sorted = belonging(self._rows.values(), self._queue, now)
         self._sorted.sort(key=key_of(self._order))
         self._visible = self._filtered()
         self.endResetModel()
@@ -234,6 +233,7 @@ class GateListModel(QAbstractTableModel):
         if row is None:
             return
         self._count(row, -1)
+        self._fresh.pop(name, None)
         if (place := place_of(row, self._sorted, self._order)) >= 0:
             del self._sorted[place]
         if (place := place_of(row, self._visible, self._order)) >= 0:

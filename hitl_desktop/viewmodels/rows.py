@@ -24,10 +24,11 @@ class Order(StrEnum):
 class Row:
     """A gate or a quarantined record with what sorting and filtering need, computed once."""
 
-    __slots__ = ("expires", "kind", "name", "newest", "record", "requested", "text", "type_rank")
+    __slots__ = ("expires", "is_pending", "kind", "name", "newest", "record", "requested", "text", "type_rank")
 
     def __init__(self, record: Gate | Quarantined) -> None:
         self.record = record
+        self.is_pending = isinstance(record, Gate) and record.status is GateStatus.PENDING
         if isinstance(record, Gate):
             self.name = record.request_id
             self.requested = record.requested_at.timestamp()
@@ -64,10 +65,17 @@ def belongs(row: Row, queue: Queue, now: datetime) -> bool:
     if isinstance(record, Quarantined):
         return queue is Queue.QUARANTINE
     if queue is Queue.PENDING:
-        return record.status is GateStatus.PENDING
+        return row.is_pending
     if queue is Queue.EXPIRING:
         return is_expiring(record, now)
     return queue is Queue.DECIDED and record.status is not GateStatus.PENDING
+
+
+def belonging(rows: Iterable[Row], queue: Queue, now: datetime) -> list[Row]:
+    """Return the rows that stand in `queue` at `now`."""
+    if queue is Queue.PENDING:
+        return [row for row in rows if row.is_pending]
+    return [row for row in rows if belongs(row, queue, now)]
 
 
 def matching(rows: Iterable[Row], words: tuple[str, ...], gate_type: str | None) -> list[Row]:

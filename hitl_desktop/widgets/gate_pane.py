@@ -1,6 +1,7 @@
 """The gate list: its title, sorting and type filter above the rows."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QComboBox, QFrame, QHBoxLayout, QTableView, QVBoxLayout, QWidget
@@ -9,9 +10,11 @@ from hitl_desktop.domain.gate import Gate, GateKind
 from hitl_desktop.domain.projection import Queue
 from hitl_desktop.viewmodels.gate_list import GateListModel, record_of
 from hitl_desktop.viewmodels.rows import Order
-from hitl_desktop.widgets.gate_delegate import GateDelegate
 from hitl_desktop.widgets.labels import label
 from hitl_desktop.widgets.theme import Theme
+
+if TYPE_CHECKING:  # imported late: the first frame has no rows
+    from hitl_desktop.widgets.gate_delegate import GateDelegate
 
 _EMPTY = {
     Queue.PENDING: "Nothing waits for you{place}.",
@@ -67,14 +70,14 @@ class GatePane(QFrame):
             choice.setFixedWidth(choice.fontMetrics().horizontalAdvance(max(_labels(choice), key=len)) + _ARROW)
         self._empty = label("Connecting …", "empty", wraps=True)
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._delegate = GateDelegate(theme, self)
+        self._delegate: GateDelegate | None = None
         self.table = self._make_table()
         self._lay_out()
 
     def attach(self, model: GateListModel, place: str, hue: int) -> None:
         """Show the rows of `model`; `place` is ` in acme-corp`, or nothing in single-tenant mode."""
         self._model, self._place, self._loading = model, place, True
-        self._delegate.set_theme(self._theme.for_hue(hue))
+        self._make_delegate().set_theme(self._theme.for_hue(hue))
         self.table.setModel(model)
         self.table.selectionModel().currentChanged.connect(self._moved)
         model.counts_changed.connect(self._tell_counts)
@@ -158,7 +161,6 @@ class GatePane(QFrame):
     def _make_table(self) -> QTableView:
         table = QTableView()
         table.setAccessibleName("Gates")
-        table.setItemDelegate(self._delegate)
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         table.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
@@ -174,6 +176,14 @@ class GatePane(QFrame):
         rows.setMinimumSectionSize(1)
         rows.setDefaultSectionSize(self._theme.metrics.gate_row)
         return table
+
+    def _make_delegate(self) -> "GateDelegate":
+        if self._delegate is None:
+            from hitl_desktop.widgets.gate_delegate import GateDelegate
+
+            self._delegate = GateDelegate(self._theme, self)
+            self.table.setItemDelegate(self._delegate)
+        return self._delegate
 
     def _lay_out(self) -> None:
         head = QHBoxLayout()

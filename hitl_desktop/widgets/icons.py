@@ -1,11 +1,12 @@
 """Our icons: SVG files of `resources/icons`, drawn in the colour that the theme asks for."""
 
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray
 from PySide6.QtGui import QColor, QIcon, QPixmap
+
+from hitl_desktop.domain.resources import resource
 
 _DRAWN_PIXELS = 64
 _INK = b"#7f8893"
@@ -13,13 +14,8 @@ _INK = b"#7f8893"
 
 @cache
 def icon_path(name: str) -> Path:
-    """Return where the icon `name` lies: inside the installed package, or beside it in a source tree."""
-    package = Path(str(files("hitl_desktop")))
-    for root in (package / "resources", package.parent / "resources"):
-        path = root / "icons" / f"{name}.svg"
-        if path.exists():
-            return path
-    raise FileNotFoundError(f"The installation lacks the icon {name}.svg; install HITL Desktop again.")
+    """Return where the icon `name` lies."""
+    return resource(f"icons/{name}.svg")
 
 
 def icon(name: str, colour: QColor) -> QIcon:

@@ -21,7 +21,6 @@ from hitl_desktop.widgets.gate_pane import GatePane, Place
 from hitl_desktop.widgets.icons import application_icon
 from hitl_desktop.widgets.labels import label
 from hitl_desktop.widgets.queue_list import QueueList
-from hitl_desktop.widgets.shortcuts import add_shortcuts
 from hitl_desktop.widgets.theme import Theme
 from hitl_desktop.widgets.toolbar import Toolbar
 from hitl_desktop.widgets.words import ago, one_line
@@ -58,7 +57,6 @@ class MainWindow(QMainWindow):
         self._view: WindowViewModel | None = None
         self._was_painted = False
         self.setWindowTitle(_APPLICATION)
-        self.setWindowIcon(application_icon())
         self.resize(1440, 900)
         self.toolbar = Toolbar(theme)
         self.queues = QueueList()
@@ -76,7 +74,6 @@ class MainWindow(QMainWindow):
         self._place_for_review.setObjectName("review")
         self._lay_out()
         self._connect()
-        add_shortcuts(self)
 
     def attach(self, view: "WindowViewModel") -> None:
         """Show the session that `view` stands for."""
@@ -139,7 +136,8 @@ class MainWindow(QMainWindow):
         self.gates.resume(place)
 
     def set_tenants(self, model: TenantListModel) -> None:
-        """Offer the tenants of `model`."""
+        """Offer the tenants of `model`; with them come the parts that the first frame does without."""
+        self._make_late_parts()
         self.toolbar.tenant.set_model(model)
 
     def show_problem(self, text: str) -> None:
@@ -258,6 +256,11 @@ class MainWindow(QMainWindow):
     def _make_late_parts(self) -> None:
         if self.review is not None:
             return
+        from hitl_desktop.widgets.shortcuts import add_shortcuts
+
+        add_shortcuts(self)
+        self.setWindowIcon(application_icon())
+        self.toolbar.draw_icons()
         from hitl_desktop.widgets.knowledge_pane import KnowledgePane
         from hitl_desktop.widgets.review_pane import ReviewPane
 

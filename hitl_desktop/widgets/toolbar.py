@@ -9,6 +9,7 @@ from hitl_desktop.widgets.tenant_selector import TenantSelector
 from hitl_desktop.widgets.theme import Theme
 
 _SEARCH_WIDTH = 560
+_REFRESH_WIDTH = 34
 
 
 class Toolbar(QToolBar):
@@ -25,11 +26,12 @@ class Toolbar(QToolBar):
         self.setFixedHeight(theme.metrics.toolbar)
         self.tenant = TenantSelector(theme)
         self._tenant_action = self.addWidget(self.tenant)
-        refresh = QToolButton()
-        refresh.setIcon(icon("refresh", theme.tokens.muted))
+        self._theme = theme
+        self._refresh = refresh = QToolButton()
         refresh.setToolTip("Look at the server now (F5)")
         refresh.setAccessibleName("Refresh")
         refresh.clicked.connect(self.refreshed)
+        refresh.setFixedWidth(_REFRESH_WIDTH)
         self.addWidget(refresh)
         self.search = QLineEdit(placeholderText="Search gates, tasks, agents …   /", clearButtonEnabled=True)
         self.search.setAccessibleName("Search gates")
@@ -41,6 +43,10 @@ class Toolbar(QToolBar):
         self.addWidget(space)
         self.connection = ConnectionLabel(theme)
         self.addWidget(self.connection)
+
+    def draw_icons(self) -> None:
+        """Draw the icons; loading what draws them takes longer than the toolbar itself, so it comes after."""
+        self._refresh.setIcon(icon("refresh", self._theme.tokens.muted))
 
     def show_selector(self, *, visible: bool) -> None:
         """Show the tenant selector, or hide it where multi-tenancy is off."""
