@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
-from hitl_desktop.domain.tenant import GRAMMAR, InvalidTenantIdError, parse_tenant_id
+from hitl_desktop.domain import allowlist
 
 FILE_VARIABLE = "HITL_SETTINGS"
 NAMES = (
@@ -36,11 +37,12 @@ NAMES = (
     "HITL_EVIDENCE_FOLDERS",
     "HITL_THEME",
 )
-ANY_TENANT = "*"
+ANY_TENANT = allowlist.ANY_TENANT
 _TRUE = frozenset({"true", "1", "yes"})
 _FALSE = frozenset({"false", "0", "no", ""})
 _MAX_PORT = 65535
 _KEY_BYTES = 32
+_TOKEN = frozenset("!#$%&'*+-.^_`|~")  # beside letters and digits, in the name of an HTTP header
 
 
 class SettingsError(ValueError):
@@ -64,6 +66,15 @@ class ThemeChoice(StrEnum):
     SYSTEM = "system"
     LIGHT = "light"
     DARK = "dark"
+
+
+class Tenancy(NamedTuple):
+    """Which tenants there are; `default_tenant` None means that none is named."""
+
+    enabled: bool
+    default_tenant: str | None
+    allowed_tenants: tuple[str, ...]
+    tenant_header: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,23 +132,41 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """
     environment = os.environ if environment is None else environment
     source = _Source(environment, _read_file(settings_file(environment), named=FILE_VARIABLE in environment))
-    multi_tenancy = source.flag("MULTI_TENANCY_ENABLED")
-    allowed = _allowed_tenants(source)
+    tenancy = _tenancy(source)
     return Settings(
         state_dir=_state_dir(source),
         named_reviewer=source.text("HITL_REVIEWER"),
         redis_url=_redis_url(source),
         chroma_url=_chroma_url(source),
-        documents_collection=source.text("KNOWLEDGE_STORE_COLLECTION") or "asdlc_documents",
-        multi_tenancy=multi_tenancy,
-        default_tenant=_default_tenant(source, allowed),
-        allowed_tenants=allowed,
-        tenant_header=source.text("TENANT_HEADER") or "X-Tenant-ID",
+        documents_collection=_collection(source),
+        multi_tenancy=tenancy.enabled,
+        default_tenant=tenancy.default_tenant,
+        allowed_tenants=tenancy.allowed_tenants,
+        tenant_header=tenancy.tenant_header,
         key_file=_key_file(source),
-        key_layout=KeyLayout(source.choice("HITL_KEY_LAYOUT", tuple(KeyLayout)) or KeyLayout.PLAIN),
-        evidence_folders=_evidence_folders(source),
+        key_layout=_key_layout(source),
+        evidence_folders=_evidence_folders(source, tenancy.allowed_tenants),
         theme=ThemeChoice(source.choice("HITL_THEME", tuple(ThemeChoice)) or ThemeChoice.SYSTEM),
     )
+
+
+def read_tenancy(environment: Mapping[str, str]) -> Tenancy:
+    """Return what the environment alone says about tenants; no file is read, so a service may ask at any time.
+
+    Raises:
+        SettingsError: a value is not allowed.
+    """
+    return _tenancy(_Source(environment, {}))
+
+
+def read_naming(environment: Mapping[str, str]) -> tuple[bool, KeyLayout]:
+    """Return whether names are prefixed, and how keys are laid out, as the environment alone says it.
+
+    Raises:
+        SettingsError: a value is not allowed.
+    """
+    source = _Source(environment, {})
+    return source.flag("MULTI_TENANCY_ENABLED"), _key_layout(source)
 
 
 class _Source:
@@ -257,11 +286,15 @@ def _checked_url(name: str, value: str, schemes: tuple[str, ...]) -> str:
     return value
 
 
+def _tenancy(source: _Source) -> Tenancy:
+    allowed = _allowed_tenants(source)
+    return Tenancy(source.flag("MULTI_TENANCY_ENABLED"), _default_tenant(source, allowed), allowed, _header(source))
+
+
 def _allowed_tenants(source: _Source) -> tuple[str, ...]:
     tenants = tuple(dict.fromkeys(part.strip() for part in source.text("ALLOWED_TENANTS").split(",") if part.strip()))
-    for tenant in tenants:
-        if tenant != ANY_TENANT:
-            _tenant("ALLOWED_TENANTS", tenant)
+    for tenant, reason in allowlist.refusals(tenants):
+        raise SettingsError("ALLOWED_TENANTS", f"has {_shown(tenant)}, which cannot stand there: {reason}")
     return tenants or (ANY_TENANT,)
 
 
@@ -269,7 +302,7 @@ def _default_tenant(source: _Source, allowed: tuple[str, ...]) -> str | None:
     value = source.text("DEFAULT_TENANT_ID")
     if not value:
         return None
-    _tenant("DEFAULT_TENANT_ID", value)
+    _tenant("DEFAULT_TENANT_ID", value, allowed)
     if ANY_TENANT not in allowed and value not in allowed:
         raise SettingsError(
             "DEFAULT_TENANT_ID", f"is {value!r}; allowed are the ALLOWED_TENANTS: {', '.join(allowed)}."
@@ -277,11 +310,32 @@ def _default_tenant(source: _Source, allowed: tuple[str, ...]) -> str | None:
     return value
 
 
-def _tenant(name: str, value: str) -> None:
-    try:
-        parse_tenant_id(value)
-    except InvalidTenantIdError:
-        raise SettingsError(name, f"is {value!r}; allowed are tenant ids of {GRAMMAR}.") from None
+def _tenant(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    # Only the form counts here; an id outside the grammar has it by being listed, which was checked with the list.
+    if value not in allowed and (reason := allowlist.refusal(value, (ANY_TENANT,))) is not None:
+        raise SettingsError(name, f"is {_shown(value)}: {reason}")
+
+
+def _shown(value: str) -> str:
+    return repr(value if len(value) <= 80 else value[:80] + "…")  # noqa: PLR2004 - room for one line
+
+
+def _header(source: _Source) -> str:
+    value = source.text("TENANT_HEADER") or "X-Tenant-ID"
+    if not value.isascii() or not all(letter.isalnum() or letter in _TOKEN for letter in value):
+        raise SettingsError("TENANT_HEADER", f"is {value!r}; allowed is the name of an HTTP header.")
+    return value
+
+
+def _collection(source: _Source) -> str:
+    value = source.text("KNOWLEDGE_STORE_COLLECTION") or "asdlc_documents"
+    if not allowlist.is_collection(value):
+        raise SettingsError("KNOWLEDGE_STORE_COLLECTION", f"is {_shown(value)}; allowed are {allowlist.COLLECTIONS}.")
+    return value
+
+
+def _key_layout(source: _Source) -> KeyLayout:
+    return KeyLayout(source.choice("HITL_KEY_LAYOUT", tuple(KeyLayout)) or KeyLayout.PLAIN)
 
 
 def _state_dir(source: _Source) -> Path:
@@ -311,14 +365,14 @@ def _key_file(source: _Source) -> Path | None:
     return path
 
 
-def _evidence_folders(source: _Source) -> dict[str, Path]:
+def _evidence_folders(source: _Source, allowed: tuple[str, ...]) -> dict[str, Path]:
     """Return the folders by tenant; the one without a tenant is single-tenant mode's."""
     name = "HITL_EVIDENCE_FOLDERS"
     folders: dict[str, Path] = {}
     for pair in filter(None, (part.strip() for part in source.text(name).split(","))):
         tenant, equals, folder = pair.rpartition("=")
         if equals:
-            _tenant(name, tenant)
+            _tenant(name, tenant, allowed)
         path = Path(folder).expanduser()
         if not path.is_dir():
             raise SettingsError(name, f"is {pair!r}, which names no folder; allowed are pairs of TENANT=FOLDER.")

@@ -111,8 +111,10 @@ def translated(address: str, *, lost: type[Unavailable] = Unavailable) -> Iterat
     """Turn redis-py's errors into service errors; `lost` is what a lost connection becomes."""
     try:
         yield
-    except (fault.AuthenticationError, fault.AuthorizationError, fault.NoPermissionError) as error:
-        raise _refused(address, str(error)) from None
+    except fault.NoPermissionError as error:
+        raise _not_permitted(address, str(error)) from None
+    except (fault.AuthenticationError, fault.AuthorizationError):
+        raise _wrong_password(address) from None
     except (fault.ConnectionError, fault.TimeoutError, OSError, asyncio.IncompleteReadError) as error:
         raise _unavailable(address, error, lost) from None
     except fault.ResponseError as error:
@@ -122,12 +124,12 @@ def translated(address: str, *, lost: type[Unavailable] = Unavailable) -> Iterat
 
 
 def _unavailable(address: str, error: Exception, lost: type[Unavailable]) -> ServiceError:
-    text = str(error)
-    if "invalid username-password" in text or "AUTH" in text:
-        return _refused(address, text)
+    if "AUTH" in str(error) or "invalid username-password" in str(error):
+        return _wrong_password(address)
     if lost is Interrupted:
-        message = f"The connection to {address} was lost while writing, so it is unknown whether it was written."
-        return Interrupted(message)
+        return Interrupted(
+            f"The connection to {address} was lost while writing, so it is unknown whether it was written."
+        )
     if isinstance(error, fault.BusyLoadingError):
         return Unavailable(
             f"The server at {address} is still loading its data; nothing was written, try again shortly."
@@ -137,8 +139,11 @@ def _unavailable(address: str, error: Exception, lost: type[Unavailable]) -> Ser
 
 def _by_word(address: str, text: str) -> ServiceError:
     word = text.split(" ", 1)[0]
-    if word in {"NOAUTH", "WRONGPASS", "NOPERM"} or "ACL" in text or "permission" in text.lower():
-        return _refused(address, text)
+    if word in {"NOAUTH", "WRONGPASS"}:
+        return _wrong_password(address)
+    # Inside a script, the servers word a missing permission differently, without their usual first word.
+    if word == "NOPERM" or "permission" in text.lower() or "ACL" in text:
+        return _not_permitted(address, text)
     if "WRONGTYPE" in text:
         return Malformed(f"A record at {address} has another type than agreed, so nothing was written: {text}.")
     if word in {"OOM", "MISCONF", "READONLY", "NOREPLICAS"}:
@@ -146,7 +151,9 @@ def _by_word(address: str, text: str) -> ServiceError:
     return Refused(f"The server at {address} refused: {text}.")
 
 
-def _refused(address: str, text: str) -> Refused:
-    if "NOPERM" in text or "permission" in text.lower():
-        return Refused(f"The server at {address} does not permit this, so nothing was written: {text}.")
+def _not_permitted(address: str, text: str) -> Refused:
+    return Refused(f"The server at {address} does not permit this, so nothing was written: {text}.")
+
+
+def _wrong_password(address: str) -> Refused:
     return Refused(f"The server at {address} refused the user name or password; nothing was read or written.")

@@ -15,7 +15,10 @@ _INK = b"#7f8893"
 @cache
 def icon_path(name: str) -> Path:
     """Return where the icon `name` lies."""
-    return resource(f"icons/{name}.svg")
+    path = resource(f"icons/{name}.svg")
+    if not path.exists():
+        raise FileNotFoundError(f"The installation lacks the icon {name}.svg; install HITL Desktop again.")
+    return path
 
 
 def icon(name: str, colour: QColor) -> QIcon:
