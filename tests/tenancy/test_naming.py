@@ -1,0 +1,48 @@
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from hitl_desktop.settings import KeyLayout
+from hitl_desktop.tenancy import TenantNames
+
+ids = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
+parts = st.text(st.characters(codec="utf-8"), max_size=20)
+
+
+def test_names_are_those_of_the_wire() -> None:
+    names = TenantNames("acme-corp")
+    assert names.gate_request("r") == "tenant:acme-corp:asdlc:gate_request:r"
+    assert names.evidence_bundle("b") == "tenant:acme-corp:asdlc:evidence_bundle:b"
+    assert names.pending_gates == "tenant:acme-corp:asdlc:pending_gates"
+    assert names.decision_log("t") == "tenant:acme-corp:asdlc:decision_log:t"
+    assert (names.audit, names.events) == ("tenant:acme-corp:asdlc:audit", "tenant:acme-corp:asdlc:events")
+    assert names.collection("asdlc_documents") == "acme-corp_asdlc_documents"
+    assert TenantNames("acme-corp", KeyLayout.HASHTAG).events == "tenant:{acme-corp}:asdlc:events"
+
+
+def test_single_tenant_mode_passes_names_through() -> None:
+    names = TenantNames(None)
+    assert names.events == "asdlc:events"
+    assert names.collection("asdlc_specs") == "asdlc_specs"
+
+
+@given(ids, ids, parts, parts, st.sampled_from(KeyLayout))
+def test_no_two_tenants_share_a_name(one: str, other: str, a: str, b: str, layout: KeyLayout) -> None:
+    assume(one != other)
+    first, second = TenantNames(one, layout), TenantNames(other, layout)
+    assert first.key(f"asdlc:{a}") != second.key(f"asdlc:{b}")
+    assert not first.key("asdlc:").startswith(second.key("asdlc:"))
+    assert first.collection(f"asdlc_{a}") != second.collection(f"asdlc_{b}")
+    assert first.keyring_entry != second.keyring_entry
+    assert first.file_stem != second.file_stem
+    assert TenantNames(None).file_stem not in {first.file_stem, second.file_stem}
+    assert TenantNames(None).keyring_entry not in {first.keyring_entry, second.keyring_entry}
+
+
+@given(ids)
+def test_file_names_and_collections_are_legal_everywhere(tenant: str) -> None:
+    names = TenantNames(tenant)
+    assert set(names.file_stem) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+    collection = names.collection("asdlc_documents")
+    assert 3 <= len(collection) <= 512
+    assert collection[0].isalnum()
+    assert collection[-1].isalnum()
