@@ -16,6 +16,7 @@ from hitl_desktop.services.encoding import GateRequest
 from hitl_desktop.services.errors import NotFound
 from hitl_desktop.services.knowledge import NewDocument
 from hitl_desktop.session import Backend, ReviewSession, open_session
+from hitl_desktop.settings import SettingsError
 
 REVIEWER = "demo-reviewer"
 
@@ -24,12 +25,13 @@ async def fill_demo(backend: Backend) -> dict[str, int]:
     """Fill the local workspace, and return how many gates each tenant got; a second time adds nothing.
 
     Raises:
-        NotFound: the servers are configured ones, which no demo writes to.
+        SettingsError: the servers are configured ones, which no demo writes to.
         ServiceError: the workspace's server cannot be written.
         LocalWorkspaceError: the workspace cannot be written.
     """
     if not backend.settings.is_embedded:
-        raise NotFound("The demo fills only the local workspace: unset HITL_REDIS_URL and REDIS_HOST, then try again.")
+        problem = "or REDIS_HOST names a server, to which no demo is written; allowed is none, for the local workspace."
+        raise SettingsError("HITL_REDIS_URL", problem)
     filled = {}
     for tenant in await asyncio.to_thread(load_demo):
         await backend.record_tenant(tenant.tenant_id)

@@ -1,0 +1,197 @@
+"""The list model against a plain list: whatever happens, it shows what sorting and filtering that list gives."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PySide6.QtCore import QPersistentModelIndex
+from PySide6.QtTest import QAbstractItemModelTester
+
+from hitl_desktop.domain.evidence import EvidenceBundle
+from hitl_desktop.domain.gate import Gate, GateStatus, Quarantined
+from hitl_desktop.domain.projection import Queue, is_expiring
+from hitl_desktop.sync.book import Change
+from hitl_desktop.viewmodels.gate_list import GateListModel
+from hitl_desktop.viewmodels.rows import Order
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+NAMES = [f"gate-{number}" for number in range(12)]
+
+gates = st.builds(
+    lambda name, minute, status, gate_type, left, word: Gate(
+        request_id=name,
+        task_id="task-1",
+        session_id="s",
+        gate_type=gate_type,
+        status=status,
+        evidence_bundle_id="b",
+        requested_by="agent",
+        requested_at=NOW - timedelta(minutes=minute),
+        bundle=EvidenceBundle("b", f"{word} of {name}", (), {}),
+        expires_at=None if left is None else NOW + timedelta(minutes=left),
+    ),
+    st.sampled_from(NAMES),
+    st.integers(0, 5),
+    st.sampled_from(GateStatus),
+    st.sampled_from(["hitl_4_code", "code_review", "hitl_2_design", "odd"]),
+    st.sampled_from([None, -5, 30, 6_000]),
+    st.sampled_from(["Retry", "Release", "Importer"]),
+)
+quarantined = st.builds(Quarantined, st.sampled_from(["key-1", "key-2"]), st.sampled_from(["broken", "missing"]))
+changes = st.builds(
+    Change,
+    gates=st.lists(gates, max_size=6, unique_by=lambda gate: gate.request_id).map(tuple),
+    quarantined=st.lists(quarantined, max_size=2, unique_by=lambda record: record.key).map(tuple),
+    gone=st.lists(st.sampled_from([*NAMES, "key-1"]), max_size=2).map(tuple),
+    bulk=st.booleans(),
+)
+steps = st.one_of(
+    st.tuples(st.just("apply"), changes),
+    st.tuples(st.just("queue"), st.sampled_from(Queue)),
+    st.tuples(st.just("order"), st.sampled_from(Order)),
+    st.tuples(
+        st.just("filter"),
+        st.tuples(st.sampled_from(["", "retry", "gate-1 of", "nothing"]), st.sampled_from([None, "code", "odd"])),
+    ),
+    st.tuples(st.just("flush"), st.none()),
+)
+
+
+@dataclass
+class Plain:
+    """What the model is to show, in the simplest way."""
+
+    records: dict[str, Gate | Quarantined] = field(default_factory=dict)
+    queue: Queue = Queue.PENDING
+    words: str = ""
+    gate_type: str | None = None
+
+    def apply(self, change: Change) -> None:
+        for name in change.gone:
+            self.records.pop(name, None)
+        for gate in change.gates:
+            self.records[gate.request_id] = gate
+        for record in change.quarantined:
+            self.records[record.key] = record
+
+    def shown(self) -> set[str]:
+        return {name for name, record in self.records.items() if self._stands(record) and self._matches(record)}
+
+    def count(self, queue: Queue) -> int:
+        return sum(self._stands(record, queue) for record in self.records.values())
+
+    def _stands(self, record: Gate | Quarantined, queue: Queue | None = None) -> bool:
+        queue = queue or self.queue
+        if isinstance(record, Quarantined):
+            return queue is Queue.QUARANTINE
+        if queue is Queue.EXPIRING:
+            return is_expiring(record, NOW)
+        return {
+            Queue.PENDING: record.status is GateStatus.PENDING,
+            Queue.DECIDED: record.status is not GateStatus.PENDING,
+        }.get(queue, False)
+
+    def _matches(self, record: Gate | Quarantined) -> bool:
+        if isinstance(record, Quarantined):
+            text, kind = f"{record.key} {record.reason}", ""
+        else:
+            text = f"{record.summary} {record.task_id} {record.requested_by} {record.gate_type}".lower()
+            kind = record.kind.value if record.kind else record.gate_type
+        return all(word in text for word in self.words.split()) and self.gate_type in {None, kind}
+
+
+def ranks(model: GateListModel) -> list[Any]:
+    keys = {
+        Order.WAITING: lambda gate: gate.requested_at,
+        Order.NEWEST: lambda gate: -gate.requested_at.timestamp(),
+        Order.EXPIRY: lambda gate: gate.expires_at or datetime.max.replace(tzinfo=UTC),
+        Order.TYPE: lambda gate: gate.gate_type,
+    }
+    records = [model.record_at(row) for row in range(model.rowCount())]
+    return [keys[model.order](record) for record in records if isinstance(record, Gate)]
+
+
+def names(model: GateListModel) -> list[str]:
+    records = [model.record_at(row) for row in range(model.rowCount())]
+    return [record.request_id if isinstance(record, Gate) else record.key for record in records if record]
+
+
+@given(st.lists(steps, max_size=14))
+@settings(max_examples=150)
+def test_it_shows_what_a_plain_list_would(qapp: object, taken: list[tuple[str, Any]]) -> None:
+    model, plain = GateListModel(now=lambda: NOW), Plain()
+    tester = QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal)
+    for step, argument in taken:
+        if step == "apply":
+            model.apply(argument)
+            plain.apply(argument)
+        elif step == "queue":
+            model.show_queue(argument)
+            plain.queue = argument
+        elif step == "order":
+            model.sort_by(argument)
+        elif step == "filter":
+            model.filter_by(*argument)
+            plain.words, plain.gate_type = argument
+        else:
+            model.flush()
+    model.flush()
+    assert set(names(model)) == plain.shown()
+    assert len(names(model)) == len(plain.shown())
+    assert ranks(model) == sorted(ranks(model))
+    for queue in Queue:
+        assert model.count(queue) == plain.count(queue), queue
+    for row, name in enumerate(names(model)):
+        assert model.row_of(name) == row
+    del tester
+
+
+@given(st.lists(gates, min_size=2, max_size=10, unique_by=lambda gate: gate.request_id), st.sampled_from(Order))
+def test_a_selection_stays_on_its_gate(qapp: object, some: list[Gate], order: Order) -> None:
+    pending = [gate._replace(status=GateStatus.PENDING) for gate in some]
+    model = GateListModel(now=lambda: NOW)
+    model.apply(Change(gates=(pending[0],)))
+    selected = QPersistentModelIndex(model.index(0, 0))
+    model.apply(Change(gates=tuple(pending[1:]), bulk=True))
+    model.flush()
+    model.sort_by(order)
+    record = model.record_at(selected.row())
+    assert isinstance(record, Gate)
+    assert record.request_id == pending[0].request_id
+
+
+def test_one_gate_that_arrives_is_one_row(qapp: object, qtbot: Any) -> None:
+    model = GateListModel(now=lambda: NOW)
+    made = Gate("r", "t", "s", "x", GateStatus.PENDING, "b", "a", NOW, EvidenceBundle("b", "", (), {}))
+    inserted: list[tuple[int, int]] = []
+    model.rowsInserted.connect(lambda _parent, first, last: inserted.append((first, last)))
+    model.apply(Change(gates=(made,)))
+    assert inserted == [(0, 0)]
+
+
+def test_a_load_is_gathered_but_its_first_rows_show_at_once(qapp: object, qtbot: Any) -> None:
+    model = GateListModel(now=lambda: NOW)
+    made = Gate("r", "t", "s", "x", GateStatus.PENDING, "b", "a", NOW, EvidenceBundle("b", "", (), {}))
+    for number in range(50):
+        model.apply(Change(gates=(made._replace(request_id=str(number)),), bulk=True))
+    assert model.rowCount() == 0
+    with qtbot.waitSignal(model.counts_changed):
+        pass
+    assert model.rowCount() == 50
+
+
+@pytest.mark.parametrize("queue", list(Queue))
+def test_every_row_is_told_to_screen_readers(qapp: object, queue: Queue) -> None:
+    model = GateListModel(now=lambda: NOW)
+    made = Gate("r", "t", "s", "x", GateStatus.PENDING, "b", "a", NOW, EvidenceBundle("b", "Words", (), {}), NOW)
+    model.apply(
+        Change(
+            gates=(made, made._replace(request_id="d", status=GateStatus.APPROVED)),
+            quarantined=(Quarantined("k", "bad"),),
+        )
+    )
+    model.show_queue(queue)
+    assert model.index(0, 0).data()
