@@ -123,7 +123,8 @@ def names(model: GateListModel) -> list[str]:
 @settings(max_examples=150)
 def test_it_shows_what_a_plain_list_would(qapp: object, taken: list[tuple[str, Any]]) -> None:
     model, plain = GateListModel(now=lambda: NOW), Plain()
-    tester = QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal)
+    make: Any = QAbstractItemModelTester
+    tester = make(model, QAbstractItemModelTester.FailureReportingMode.Fatal)
     for step, argument in taken:
         if step == "apply":
             model.apply(argument)
