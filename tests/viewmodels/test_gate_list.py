@@ -1,5 +1,6 @@
 """The list model against a plain list: whatever happens, it shows what sorting and filtering that list gives."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -104,7 +105,7 @@ class Plain:
 
 
 def ranks(model: GateListModel) -> list[Any]:
-    keys = {
+    keys: dict[Order, Callable[[Gate], Any]] = {
         Order.WAITING: lambda gate: gate.requested_at,
         Order.NEWEST: lambda gate: -gate.requested_at.timestamp(),
         Order.EXPIRY: lambda gate: gate.expires_at or datetime.max.replace(tzinfo=UTC),
