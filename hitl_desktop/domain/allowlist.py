@@ -1,7 +1,7 @@
 """The allowlist of tenants: which ids it admits, and why an id of another grammar may stand in it or not.
 
-An id outside the grammar of `tenant.py` (a *legacy* id, such as `Acme_Corp`) is admitted only where it is listed itself,
-never through `*`, and only where no name that is made from it can be another listed tenant's, or begin as one:
+An id outside the grammar of `tenant.py` (a *legacy* id, such as `Acme_Corp`) is admitted only where it is listed by
+name, never through `*`, and only where no name made from it can be, or begin as, one of another admitted tenant:
 
 * its characters are those that Chroma takes in a collection's name, which leaves nothing that Redis reads as a pattern,
   a hash tag or the end of a tenant (`:`);

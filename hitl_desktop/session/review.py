@@ -291,9 +291,10 @@ async def open_session(
         TenantNotAllowedError: the tenant is illegal or not on the allowlist.
         TenantNotSetError: none is named and there is no default.
     """
-    chosen = backend.config.choose(tenant_id)
+    config = backend.config
+    chosen = config.choose(tenant_id)
     names = TenantNames(chosen, backend.settings.key_layout)
-    scope = nullcontext() if chosen is None else TenantContext.tenant_scope(chosen)
+    scope = nullcontext() if chosen is None else TenantContext.tenant_scope(chosen, config.allowed_tenants)
     async with AsyncExitStack() as stack:
         stack.enter_context(scope)
         connection = await stack.enter_async_context(connect(backend.redis_url))

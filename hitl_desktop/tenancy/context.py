@@ -1,29 +1,39 @@
 """The tenant of the running code, in a contextvar: the tripwire behind the binding by construction."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 
 from hitl_desktop.domain.tenant import InvalidTenantIdError, parse_tenant_id
-from hitl_desktop.tenancy.errors import TenantMismatchError, TenantNotAllowedError, TenantNotSetError
+from hitl_desktop.tenancy.errors import TenantMismatchError, TenantNotSetError
+from hitl_desktop.tenancy.policy import validate_tenant
 
 _current: ContextVar[str | None] = ContextVar("hitl_desktop_tenant", default=None)
 
 
 class TenantContext:
-    """For which tenant the running code runs: per asyncio task, thread and callback, as contextvars are."""
+    """For which tenant the running code runs: per asyncio task, thread and callback, as contextvars are.
+
+    Stricter than the orchestrator's on purpose: an id is checked when it is set, since names are built from what stands
+    here; `clear` leaves nothing behind; and no default takes the place of a tenant that somebody forgot.
+    """
 
     @classmethod
-    def set_tenant(cls, tenant_id: str) -> Token[str | None]:
+    def set_tenant(cls, tenant_id: str, allowed_tenants: Sequence[str] | None = None) -> Token[str | None]:
         """Set the tenant and return the token that `reset` takes.
 
+        Args:
+            tenant_id: the tenant. One of the grammar is taken as it is, since the allowlist was asked at the door; a
+                legacy id is taken only if it is listed by name, in `allowed_tenants` or the environment's list.
+            allowed_tenants: an allowlist that `tenant_id` must be on; None asks for none.
+
         Raises:
-            TenantNotAllowedError: `tenant_id` is outside the grammar.
+            TenantNotAllowedError: `tenant_id` is outside the grammar and not listed, or not on `allowed_tenants`.
+            SettingsError: the environment's allowlist was needed and is not valid.
         """
-        try:
-            return _current.set(parse_tenant_id(tenant_id))
-        except InvalidTenantIdError as error:
-            raise TenantNotAllowedError(tenant_id, str(error)) from None
+        if allowed_tenants is not None or not _is_legal(tenant_id):
+            validate_tenant(tenant_id, allowed_tenants)
+        return _current.set(tenant_id)
 
     @classmethod
     def get_current_tenant(cls) -> str:
@@ -39,7 +49,7 @@ class TenantContext:
 
     @classmethod
     def get_current_tenant_or_default(cls, default: str) -> str:
-        """Return the tenant, or the `default` that the caller names."""
+        """Return the tenant, or the `default` that the caller names, unchecked: it is for showing, not for names."""
         return _current.get() or default
 
     @classmethod
@@ -59,13 +69,13 @@ class TenantContext:
 
     @classmethod
     @contextmanager
-    def tenant_scope(cls, tenant_id: str) -> Iterator[str]:
+    def tenant_scope(cls, tenant_id: str, allowed_tenants: Sequence[str] | None = None) -> Iterator[str]:
         """Set the tenant for the block; scopes nest, and leaving one restores the outer.
 
         Raises:
-            TenantNotAllowedError: `tenant_id` is outside the grammar.
+            TenantNotAllowedError: as for `set_tenant`.
         """
-        token = cls.set_tenant(tenant_id)
+        token = cls.set_tenant(tenant_id, allowed_tenants)
         try:
             yield tenant_id
         finally:
@@ -87,3 +97,11 @@ def require_tenant(bound: str | None) -> None:
     if current is None:
         raise TenantNotSetError
     raise TenantMismatchError(bound, current)
+
+
+def _is_legal(tenant_id: str) -> bool:
+    try:
+        parse_tenant_id(tenant_id)
+    except (InvalidTenantIdError, TypeError):
+        return False
+    return True

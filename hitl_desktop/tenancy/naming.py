@@ -1,25 +1,44 @@
-"""Names made from a tenant: Redis keys, Chroma collections, keyring entries, files. Built here and nowhere else."""
+"""Names made from a tenant: Redis keys, Chroma collections, keyring entries, files. Built here and nowhere else.
 
+No two tenants that one allowlist admits share a name, or own one that begins as another's (`domain/allowlist.py`).
+"""
+
+import os
+import re
 from dataclasses import dataclass
 
-from hitl_desktop.settings import KeyLayout
+from hitl_desktop.domain.allowlist import is_collection, is_nameable
+from hitl_desktop.settings import KeyLayout, read_naming
+from hitl_desktop.tenancy.context import TenantContext
+from hitl_desktop.tenancy.errors import TenantNotAllowedError
 
 _SERVICE = "hitl-desktop"
+_LONGEST_COLLECTION = 512
+_SEPARATOR = re.compile(r"[:/|_#]+")
 
 
 @dataclass(frozen=True, slots=True)
 class TenantNames:
-    """The names of one tenant; `tenant_id` None is single-tenant mode, with names unprefixed (wire.md, Tenancy)."""
+    """The names of one tenant; `tenant_id` None is single-tenant mode, with names unprefixed (wire.md, Tenancy).
+
+    Raises:
+        TenantNotAllowedError: no names can be made from `tenant_id`. Whether it may be worked for is the policy's.
+    """
 
     tenant_id: str | None
     layout: KeyLayout = KeyLayout.PLAIN
 
-    def key(self, base: str) -> str:
-        """Return the Redis key for `base`, which begins `asdlc:`."""
+    def __post_init__(self) -> None:
+        """Refuse what would break out of a name, whoever asks."""
+        if self.tenant_id is not None and not is_nameable(self.tenant_id):
+            raise TenantNotAllowedError(self.tenant_id, f"{self.tenant_id[:80]!r} cannot be a tenant id.")
+
+    def key(self, base: str, separator: str = ":") -> str:
+        """Return the Redis key for `base`, which begins `asdlc:`; all of ours have `:` as their separator."""
         if self.tenant_id is None:
             return base
         tenant = f"{{{self.tenant_id}}}" if self.layout is KeyLayout.HASHTAG else self.tenant_id
-        return f"tenant:{tenant}:{base}"
+        return f"tenant{separator}{tenant}{separator}{base}"
 
     def gate_request(self, request_id: str) -> str:
         """Return the key of a gate's hash."""
@@ -49,18 +68,70 @@ class TenantNames:
         return self.key("asdlc:events")
 
     def collection(self, base: str) -> str:
-        """Return the Chroma collection for `base`: `{tenant}_{base}`, or the base alone in single-tenant mode."""
-        return base if self.tenant_id is None else f"{self.tenant_id}_{base}"
+        """Return the Chroma collection for `base`: `{tenant}_{base}`, or the base alone in single-tenant mode.
+
+        Raises:
+            ValueError: Chroma would not take the name.
+        """
+        if self.tenant_id is None:
+            return base
+        name = f"{self.tenant_id}_{base}"
+        if not is_collection(name, _LONGEST_COLLECTION):
+            raise ValueError(f"{base[:80]!r} is no base of a Chroma collection")
+        return name
 
     @property
     def keyring_entry(self) -> tuple[str, str]:
         """The service and user name under which this tenant's credentials stand in the operating system's keyring."""
-        return _SERVICE, "single-tenant" if self.tenant_id is None else f"tenant:{self.tenant_id}"
+        return _SERVICE, "single-tenant" if self.tenant_id is None else f"tenant:{_caseless(self.tenant_id)}"
 
     @property
     def file_stem(self) -> str:
-        """The stem of this tenant's files; a single-tenant one cannot be a tenant's, whose ids have no underscore."""
-        return "single_tenant" if self.tenant_id is None else f"tenant-{self.tenant_id}"
+        """The stem of this tenant's files; a single-tenant one cannot be a tenant's, which begin otherwise."""
+        return "single_tenant" if self.tenant_id is None else f"tenant-{_caseless(self.tenant_id)}"
+
+
+def get_tenant_prefixed_key(key: str, separator: str = ":") -> str:
+    """Return `key` with the current tenant's prefix, for services beside the application.
+
+    The environment is read at each call, two variables of it and no file: MULTI_TENANCY_ENABLED says whether there are
+    prefixes at all (off: `key` unchanged), HITL_KEY_LAYOUT how they look. Stricter than the orchestrator's, which takes
+    any separator: one that may stand in a tenant id would let two tenants meet in one key.
+
+    Raises:
+        TenantNotSetError: multi-tenancy is on, and no tenant is set.
+        SettingsError: one of the two variables has a value that is not allowed.
+        ValueError: `separator` is not made of `:`, `/`, `|`, `_` and `#`.
+    """
+    enabled, layout = read_naming(os.environ)
+    if not enabled:
+        return key
+    if _SEPARATOR.fullmatch(separator) is None:
+        raise ValueError(f"{separator!r} cannot separate a tenant from a key: allowed are `:`, `/`, `|`, `_` and `#`.")
+    return TenantNames(TenantContext.get_current_tenant(), layout).key(key, separator)
+
+
+def get_tenant_collection_name(base_name: str) -> str:
+    """Return the current tenant's Chroma collection for `base_name`, for services beside the application.
+
+    The environment is read at each call: MULTI_TENANCY_ENABLED off means `base_name` unchanged. Stricter than the
+    orchestrator's, which builds names that Chroma refuses later.
+
+    Raises:
+        TenantNotSetError: multi-tenancy is on, and no tenant is set.
+        SettingsError: the variable has a value that is not allowed.
+        ValueError: Chroma would not take the name.
+    """
+    enabled, layout = read_naming(os.environ)
+    return TenantNames(TenantContext.get_current_tenant(), layout).collection(base_name) if enabled else base_name
+
+
+def _caseless(tenant_id: str) -> str:
+    """Return `tenant_id` so that no two meet where letters' case does not count (file systems, keyrings).
+
+    An id of the grammar stays as it is. In a legacy one, each other character becomes `_` and its code in hexadecimal.
+    """
+    return re.sub(r"[^a-z0-9-]", lambda found: f"_{ord(found[0]):02x}", tenant_id)
 
 
 def unprefixed(base: str) -> str:

@@ -4,8 +4,8 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hitl_desktop.domain.tenant import InvalidTenantIdError, parse_tenant_id
-from hitl_desktop.settings import ANY_TENANT, Settings, read_settings
+from hitl_desktop.domain import allowlist
+from hitl_desktop.settings import ANY_TENANT, Settings, read_tenancy
 from hitl_desktop.tenancy.errors import TenantNotAllowedError, TenantNotSetError
 
 ORCHESTRATOR_DEFAULT = "default"
@@ -21,19 +21,25 @@ class TenantConfig:
     allowed_tenants: tuple[str, ...] = (ANY_TENANT,)
     tenant_header: str = "X-Tenant-ID"
 
+    def __post_init__(self) -> None:
+        """Take any sequence as the allowlist, but a single text, in which every part of a name would be a member."""
+        object.__setattr__(self, "allowed_tenants", _sequence(self.allowed_tenants))
+
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> "TenantConfig":
-        """Return the configuration that the environment and the settings file name.
+        """Return what the environment alone says, for services beside the application; no file is read.
+
+        `default_tenant` is DEFAULT_TENANT_ID or None. The orchestrator takes `default` where it is unset, and so works
+        for a tenant that nobody named; here a service refuses what names no tenant.
 
         Raises:
             SettingsError: a value is not allowed.
         """
-        settings = read_settings(os.environ if environment is None else environment)
-        return cls.of(settings)
+        return cls(*read_tenancy(os.environ if environment is None else environment))
 
     @classmethod
     def of(cls, settings: Settings, recorded: Sequence[str] = ()) -> "TenantConfig":
-        """Return the configuration of `settings`; `recorded` are the tenants of the local workspace.
+        """Return the application's configuration; `recorded` are the tenants of the local workspace.
 
         The local workspace is always multi-tenant, and the first tenant recorded in it is its default. For a configured
         server the default is the orchestrator's, where the allowlist has it, else the first tenant listed.
@@ -47,8 +53,8 @@ class TenantConfig:
         return cls(settings.multi_tenancy, default, settings.allowed_tenants, settings.tenant_header)
 
     def allows(self, tenant_id: str) -> bool:
-        """Whether the allowlist has `tenant_id`."""
-        return _listed(tenant_id, self.allowed_tenants)
+        """Whether the allowlist admits `tenant_id`."""
+        return allowlist.refusal(tenant_id, self.allowed_tenants) is None
 
     def choose(self, tenant_id: str | None) -> str | None:
         """Return the tenant to work for: `tenant_id`, or the default where none is asked for; None if tenancy is off.
@@ -70,25 +76,32 @@ class TenantConfig:
 
 
 def validate_tenant(tenant_id: str, allowed_tenants: Sequence[str] | None = None) -> bool:
-    """Return True if the tenant may be worked for; otherwise raise. `*` in the allowlist allows every legal id.
+    """Return True if the tenant may be worked for; otherwise raise.
+
+    Stricter than the orchestrator's, which takes every text under `*`: an id must be of the grammar, or be listed by
+    name and free of collision with the other tenants that the list admits (`domain/allowlist.py`).
 
     Args:
         tenant_id: the id as given.
-        allowed_tenants: the allowlist; None takes the one that is configured.
+        allowed_tenants: the allowlist, in which `*` admits every id of the grammar; None takes the environment's
+            (ALLOWED_TENANTS), where the orchestrator's takes none.
 
     Raises:
         TenantNotAllowedError: the id is illegal or not on the allowlist.
-        SettingsError: the configured allowlist is not valid.
+        SettingsError: the environment's allowlist is not valid.
     """
-    allowed = TenantConfig.from_env().allowed_tenants if allowed_tenants is None else tuple(allowed_tenants)
-    try:
-        parse_tenant_id(tenant_id)
-    except InvalidTenantIdError as error:
-        raise TenantNotAllowedError(tenant_id, str(error)) from None
-    if not _listed(tenant_id, allowed):
-        reason = f"Tenant {tenant_id!r} is not on the allowlist (ALLOWED_TENANTS): nothing was read or written."
+    allowed = TenantConfig.from_env().allowed_tenants if allowed_tenants is None else _sequence(allowed_tenants)
+    if not isinstance(tenant_id, str):
+        raise TenantNotAllowedError(str(tenant_id), "A tenant id is a text, and this is none.")
+    if (reason := allowlist.refusal(tenant_id, allowed)) is not None:
         raise TenantNotAllowedError(tenant_id, reason)
     return True
+
+
+def _sequence(allowed: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(allowed, str):
+        raise TypeError("an allowlist is a sequence of tenant ids, not one text")
+    return tuple(allowed)
 
 
 def _listed(tenant_id: str, allowed: Sequence[str]) -> bool:

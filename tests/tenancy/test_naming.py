@@ -6,6 +6,7 @@ from hitl_desktop.tenancy import TenantNames
 
 ids = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
 parts = st.text(st.characters(codec="utf-8"), max_size=20)
+bases = st.from_regex(r"asdlc_[A-Za-z0-9_-]{0,20}[a-z0-9]", fullmatch=True)
 
 
 def test_names_are_those_of_the_wire() -> None:
@@ -25,13 +26,15 @@ def test_single_tenant_mode_passes_names_through() -> None:
     assert names.collection("asdlc_specs") == "asdlc_specs"
 
 
-@given(ids, ids, parts, parts, st.sampled_from(KeyLayout))
-def test_no_two_tenants_share_a_name(one: str, other: str, a: str, b: str, layout: KeyLayout) -> None:
+@given(ids, ids, parts, parts, bases, bases, st.sampled_from(KeyLayout))
+def test_no_two_tenants_share_a_name(
+    one: str, other: str, a: str, b: str, base_a: str, base_b: str, layout: KeyLayout
+) -> None:
     assume(one != other)
     first, second = TenantNames(one, layout), TenantNames(other, layout)
     assert first.key(f"asdlc:{a}") != second.key(f"asdlc:{b}")
     assert not first.key("asdlc:").startswith(second.key("asdlc:"))
-    assert first.collection(f"asdlc_{a}") != second.collection(f"asdlc_{b}")
+    assert first.collection(base_a) != second.collection(base_b)
     assert first.keyring_entry != second.keyring_entry
     assert first.file_stem != second.file_stem
     assert TenantNames(None).file_stem not in {first.file_stem, second.file_stem}
