@@ -3,16 +3,23 @@
 import hashlib
 import json
 import uuid
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from hitl_desktop.domain.decision import Decision, Verdict
+from hitl_desktop.domain.gate import Gate
 from hitl_desktop.domain.time import format_time
 from hitl_desktop.services.connection import connect
 from hitl_desktop.services.encoding import GateRequest
 from hitl_desktop.services.gates import Gates
 from hitl_desktop.tenancy import TenantContext, TenantNames
 from tests.servers import Server
+
+TENANT = "acme-corp"
+PREFIX = f"tenant:{TENANT}:asdlc"
 
 
 def item(item_type: str, path: str, content: str) -> dict[str, Any]:
@@ -87,3 +94,33 @@ def written(server: Server, tenant_id: str, request: GateRequest) -> Written:
         ],
         events=[fields for fields in about if fields["event_type"] != "gate_requested"],
     )
+
+
+@asynccontextmanager
+async def opened(server: Server, url: str = "") -> AsyncIterator[Gates]:
+    """Yield the gates of `TENANT`, in its context."""
+    async with connect(url or server.url) as connection:
+        with TenantContext.tenant_scope(TENANT):
+            yield Gates(connection, TenantNames(TENANT))
+
+
+def decision(gate: Gate, verdict: Verdict = Verdict.APPROVED, **changes: Any) -> Decision:
+    """Return a decision about `gate` as it is."""
+    made = Decision(
+        decision_id=str(uuid.uuid4()),
+        request_id=gate.request_id,
+        bundle_id=gate.evidence_bundle_id,
+        evidence_digest=gate.bundle.digest,
+        verdict=verdict,
+        reviewer="rev@example.org",
+        decided_at=datetime.now(UTC),
+        reason="Because",
+    )
+    return replace(made, **changes)
+
+
+async def posted(gates: Gates, request: GateRequest | None = None) -> Gate:
+    """Post a gate and return it as it is read."""
+    request = request or gate_request("A gate")
+    assert await gates.request(request)
+    return await gates.get(request.request_id)
