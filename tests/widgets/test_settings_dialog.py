@@ -1,3 +1,4 @@
+import pytest
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication, QLabel
 
@@ -25,12 +26,12 @@ def answer(text: str | None) -> list[str]:
 
 def test_a_bad_setting_can_be_mended_for_this_launch(qapp: QApplication) -> None:
     environment = {"REDIS_HOST": "db", "REDIS_PORT": "many"}
-    try:
+    with pytest.raises(SettingsError) as told:
         read_settings(environment)
-    except SettingsError as error:
-        said = answer(" 6380 ")
-        environment[error.name] = SettingsDialog.ask(str(error), error.name, environment[error.name]) or ""
-        assert str(error) in said
+    name, problem = told.value.name, str(told.value)
+    said = answer(" 6380 ")
+    environment[name] = SettingsDialog.ask(problem, name, environment[name]) or ""
+    assert problem in said
     assert read_settings(environment).redis_url == "redis://db:6380/0"
 
 
