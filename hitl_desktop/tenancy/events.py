@@ -39,7 +39,7 @@ def inject_tenant_into_event(event: Mapping[str, Any]) -> dict[str, Any]:
     """
     current = TenantContext.get_current_tenant()
     named = event.get(_FIELD)
-    if named not in {None, "", current}:
+    if named not in (None, "", current):
         raise TenantMismatchError(current, str(named))
     return {**event, _FIELD: current}
 

@@ -111,7 +111,8 @@ async def test_everything_else_is_refused_without_calling_the_application(
 async def test_a_missing_header_has_a_default_only_where_one_is_configured() -> None:
     app = Called()
     on = {"MULTI_TENANCY_ENABLED": "true"}
-    refusal(await call(TenantMiddleware(app, TenantConfig.from_env(on))))
+    told = refusal(await call(TenantMiddleware(app, TenantConfig.from_env(on))))
+    assert told == {"detail": "The request names no tenant: send its id in the X-Tenant-ID header.", "tenant_id": None}
     await call(TenantMiddleware(app, TenantConfig.from_env(on | {"DEFAULT_TENANT_ID": "acme-corp"})))
     assert app.tenants == ["acme-corp"]
 
