@@ -21,6 +21,7 @@ class Visits:
         self._reviewer = reviewer
         self._session_id = session_id
         self._last: str | None = None
+        self._in_order = asyncio.Lock()
 
     async def entered(self, session: ReviewSession) -> None:
         """Record that the window came to the session's tenant."""
@@ -42,14 +43,15 @@ class Visits:
         return TenantRecord(event, tenant_id, other, self._reviewer, self._session_id, datetime.now(UTC), reason)
 
     async def _write(self, entry: TenantRecord, session: ReviewSession | None) -> None:
-        if session is not None:
-            try:
-                async with asyncio.timeout(_WITHIN):
-                    await session.record(entry)
-            except (ServiceError, TimeoutError) as error:  # go on: the local log says that the stream lacks it
-                reason = str(error) or "the server did not answer in time"
-                await self._keep(self._record(TenantEvent.FAILED, entry.tenant_id, entry.other, reason))
-        await self._keep(entry)
+        async with self._in_order:
+            if session is not None:
+                try:
+                    async with asyncio.timeout(_WITHIN):
+                        await session.record(entry)
+                except (ServiceError, TimeoutError) as error:  # go on: the local log says that the stream lacks it
+                    reason = str(error) or "the server did not answer in time"
+                    await self._keep(self._record(TenantEvent.FAILED, entry.tenant_id, entry.other, reason))
+            await self._keep(entry)
 
     async def _keep(self, entry: TenantRecord) -> None:
         try:
