@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
@@ -69,6 +70,8 @@ def _missing() -> dict[str, tuple[str, str]]:
         missing["qapp"] = ("tests of the window", "libegl1 libgl1 libfontconfig1 libxkbcommon0 libdbus-1-3")
     if not desktop.has_display_server():
         missing["display"] = ("tests with a real window", "xvfb openbox xdotool")
+    if not Path(sys.executable).with_name("helm").exists():
+        missing["helm"] = ("tests of the chart", "none: Helm's wheel is for Linux on x86-64")
     if not desktop.has_secret_service():
         missing["secret_service"] = ("tests with a real keyring", "dbus gnome-keyring")
     return missing

@@ -6,6 +6,7 @@ import click
 
 from hitl_desktop.cli.output import print_json
 from hitl_desktop.cli.running import DONE, backend, json_option, run, tenant_option
+from hitl_desktop.cli.tenants_import import import_tenants
 from hitl_desktop.services.errors import ServiceError
 from hitl_desktop.session import Backend, open_session
 from hitl_desktop.tenancy import validate_tenant
@@ -62,3 +63,6 @@ def _print(row: dict[str, Any]) -> None:
     mark = " (default)" if row["default"] else ""
     waiting = "?" if row["pending"] is None else row["pending"]
     click.echo(f"{row['tenant_id']:<32} {waiting:>6} pending{mark}")
+
+
+tenants.add_command(import_tenants)

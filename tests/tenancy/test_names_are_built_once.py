@@ -21,7 +21,7 @@ BASES: dict[str, set[str]] = {
     "services/health.py": {"asdlc:pending_gates", "asdlc:events", "asdlc:audit"},
     "services/knowledge.py": {"asdlc_documents", "asdlc_specs"},
     "session/review.py": {"asdlc_specs"},
-    "settings.py": {"asdlc_documents"},
+    "settings/values.py": {"asdlc_documents"},
     "demo/content.py": {"asdlc_documents"},
 }
 # A tenant joined to other text that is none of the names; each as it is unparsed, with single quotes.

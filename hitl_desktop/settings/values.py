@@ -14,43 +14,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hitl_desktop.domain import allowlist
+from hitl_desktop.settings.errors import SettingsError
+from hitl_desktop.settings.file import read_file
 
-FILE_VARIABLE = "HITL_SETTINGS"
-NAMES = (
-    "REDIS_HOST",
-    "REDIS_PORT",
-    "REDIS_DB",
-    "REDIS_PASSWORD",
-    "KNOWLEDGE_STORE_HOST",
-    "KNOWLEDGE_STORE_PORT",
-    "KNOWLEDGE_STORE_COLLECTION",
-    "MULTI_TENANCY_ENABLED",
-    "DEFAULT_TENANT_ID",
-    "ALLOWED_TENANTS",
-    "TENANT_HEADER",
-    "HITL_REDIS_URL",
-    "HITL_CHROMA_URL",
-    "HITL_STATE_DIR",
-    "HITL_REVIEWER",
-    "HITL_KEY_FILE",
-    "HITL_KEY_LAYOUT",
-    "HITL_EVIDENCE_FOLDERS",
-    "HITL_THEME",
-)
 ANY_TENANT = allowlist.ANY_TENANT
 _TRUE = frozenset({"true", "1", "yes"})
 _FALSE = frozenset({"false", "0", "no", ""})
 _MAX_PORT = 65535
 _KEY_BYTES = 32
 _TOKEN = frozenset("!#$%&'*+-.^_`|~")  # beside letters and digits, in the name of an HTTP header
-
-
-class SettingsError(ValueError):
-    """A setting is wrong; the message names the key, the value (never a secret one) and what is allowed."""
-
-    def __init__(self, name: str, problem: str) -> None:
-        super().__init__(f"{name} {problem}")
-        self.name = name
 
 
 class KeyLayout(StrEnum):
@@ -114,14 +86,6 @@ class Settings:
         return f"Settings(state_dir={str(self.state_dir)!r}, reviewer={self.reviewer!r}, embedded={self.is_embedded})"
 
 
-def settings_file(environment: Mapping[str, str]) -> Path:
-    """Return where the TOML file is looked for: `HITL_SETTINGS`, else the user's configuration folder."""
-    import platformdirs
-
-    named = environment.get(FILE_VARIABLE)
-    return Path(named) if named else platformdirs.user_config_path("hitl-desktop", appauthor=False) / "settings.toml"
-
-
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Return the settings of this process.
 
@@ -131,7 +95,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         SettingsError: a value is not allowed, or the file cannot be read.
     """
     environment = os.environ if environment is None else environment
-    source = _Source(environment, _read_file(settings_file(environment), named=FILE_VARIABLE in environment))
+    source = _Source(environment, read_file(environment))
     tenancy = _tenancy(source)
     return Settings(
         state_dir=_state_dir(source),
@@ -206,42 +170,6 @@ class _Source:
         if not value.isascii() or not value.isdigit() or int(value) > highest:
             raise SettingsError(name, f"is {value!r}; allowed are whole numbers from 0 to {highest}.")
         return int(value)
-
-
-def _read_file(path: Path, *, named: bool) -> dict[str, str]:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        if named:
-            raise SettingsError(
-                FILE_VARIABLE, f"is {str(path)!r}, which does not exist; allowed is a TOML file."
-            ) from None
-        return {}
-    except OSError as error:
-        raise SettingsError(FILE_VARIABLE, f"is {str(path)!r}, which cannot be read: {error.strerror}.") from None
-    import tomllib
-
-    try:
-        table = tomllib.loads(content.decode())
-    except ValueError as error:
-        raise SettingsError(FILE_VARIABLE, f"is {str(path)!r}, which is no TOML: {error}.") from None
-    values: dict[str, str] = {}
-    for key, value in table.items():
-        name = key.upper()
-        if name not in NAMES:
-            raise SettingsError(key, f"stands in {str(path)!r} but is no setting; allowed are {', '.join(NAMES)}.")
-        values[name] = _file_value(name, value)
-    return values
-
-
-def _file_value(name: str, value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (str, int)):
-        return str(value)
-    if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
-        return ",".join(value)
-    raise SettingsError(name, f"is {value!r}; allowed are a text, a number, true or false, or a list of texts.")
 
 
 def _redis_url(source: _Source) -> str | None:
