@@ -19,12 +19,13 @@ from hitl_desktop.tenancy import TenancyError
 DONE = 0
 REJECTED = 3
 EXPIRED = 4
+CONFLICT = 5
 _CODES: tuple[tuple[type[Exception], int], ...] = (
     (SettingsError, 2),
     (TenancyError, 2),
     (ReasonRequiredError, 2),
     (NotFound, 7),
-    (Conflict, 5),
+    (Conflict, CONFLICT),
     (Unavailable, 6),
     (Refused, 6),
     (LocalWorkspaceError, 6),

@@ -6,15 +6,36 @@ import click
 
 from hitl_desktop.cli.output import print_json
 from hitl_desktop.cli.running import DONE, backend, json_option, run, tenant_option
+from hitl_desktop.cli.tenants_adopt import adopt
 from hitl_desktop.cli.tenants_import import import_tenants
 from hitl_desktop.services.errors import ServiceError
 from hitl_desktop.session import Backend, open_session
 from hitl_desktop.tenancy import validate_tenant
 
+_GUIDE = """
+\b
+Configure: MULTI_TENANCY_ENABLED=true and ALLOWED_TENANTS=acme-corp,widgets-inc
+  (environment or settings file), or `tenants import values.yaml` from the
+  chart of the services. A profile for each client keeps their servers apart.
 
-@click.group()
+\b
+Migrate from single-tenant keys: stop the agents, look with
+  `tenants adopt acme-corp`, do it with `tenants adopt acme-corp --execute`,
+  start the agents with multi-tenancy on. A killed run is gone on with.
+
+\b
+Add one: put it into ALLOWED_TENANTS of agents and reviewers, and give it a
+  user on the server (the chart makes one for each tenant in its list).
+
+\b
+Remove one: take it out of ALLOWED_TENANTS, and its user off the server. What
+  it has on the server stays until its administrator deletes `tenant:NAME:*`.
+"""
+
+
+@click.group(epilog=_GUIDE)
 def tenants() -> None:
-    """See the tenants you may work for."""
+    """See and set up the tenants you may work for."""
 
 
 @tenants.command("list")
@@ -65,4 +86,5 @@ def _print(row: dict[str, Any]) -> None:
     click.echo(f"{row['tenant_id']:<32} {waiting:>6} pending{mark}")
 
 
+tenants.add_command(adopt)
 tenants.add_command(import_tenants)

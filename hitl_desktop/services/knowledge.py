@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 from unicodedata import category
 
 from hitl_desktop.services.chroma import ANSWER_WITHIN, Chroma, NoEmbedding, ask, connect_chroma
-from hitl_desktop.services.errors import NotFound
+from hitl_desktop.services.errors import Conflict, NotFound
 from hitl_desktop.tenancy import TenantNames, require_tenant
+from hitl_desktop.tenancy.naming import unprefixed
 
 __all__ = ["KnowledgeDocument", "KnowledgeHit", "KnowledgeStore", "NewDocument", "connect_chroma"]
 
@@ -154,18 +155,53 @@ class KnowledgeStore:
 
         return await self._ask(check)
 
+    async def adopt(self, *, execute: bool) -> dict[str, int]:
+        """Give this tenant the collections of its bases that single-tenant mode left, by renaming them.
+
+        Renaming is one step of the store's: nothing is copied, and nothing can be lost half-way.
+
+        Args:
+            execute: whether to do it; otherwise it is only looked at.
+
+        Returns:
+            How many documents each of them holds, by base.
+
+        Raises:
+            Conflict: the tenant has a collection of that base already; none is renamed.
+            ServiceError: as for `search`.
+        """
+        require_tenant(self._names.tenant_id)
+
+        def rename() -> dict[str, int]:
+            left = {base: found for base in self._bases if (found := self._opened(unprefixed(base))) is not None}
+            taken = [base for base in left if self._opened(self._names.collection(base)) is not None]
+            if taken:
+                both = f"The tenant has a collection {taken[0]!r} of its own beside the unprefixed one"
+                raise Conflict(f"{both}, so none was renamed; settle by hand which one holds.")
+            counts = {base: found.count() for base, found in left.items()}
+            if execute:
+                for base, found in left.items():
+                    found.modify(name=self._names.collection(base))
+            return counts
+
+        return await self._ask(rename)
+
     async def _ask(self, call: Callable[[], _Answer]) -> _Answer:
         return await ask(call, within=self._within)
 
     def _read(self, base: str, **selected: Any) -> list[KnowledgeDocument]:
         """Return the documents `selected` as chromadb's get() takes it. Blocks, as `_created` does."""
+        collection = self._opened(self._names.collection(base))
+        return [] if collection is None else _documents(base, collection.get(**selected))
+
+    def _opened(self, name: str) -> Any:
+        """Return the collection, or None if it is absent. Blocks."""
         from chromadb.errors import NotFoundError
 
         try:
-            collection = self._client.get_collection(self._names.collection(base), embedding_function=NoEmbedding())
-            return _documents(base, collection.get(**selected))
+            return self._client.get_collection(name, embedding_function=NoEmbedding())
         except NotFoundError:
-            return []
+            return None
 
     def _created(self, base: str) -> Any:
         from chromadb.api.types import DefaultEmbeddingFunction

@@ -13,6 +13,7 @@ from random import Random
 
 from hitl_desktop.domain.decision import Decided, Decision, Severity, Verdict
 from hitl_desktop.domain.gate import Gate, GateKind, Record
+from hitl_desktop.services.adoption import Adoption
 from hitl_desktop.services.connection import Connection, connect
 from hitl_desktop.services.encoding import GateRequest
 from hitl_desktop.services.errors import EvidenceChanged, Interrupted, Unavailable
@@ -64,6 +65,7 @@ class ReviewSession:
         self._gates = Gates(connection, names)
         self._events = Events(stream, names)
         self.health = Health(connection, names)
+        self.adoption = Adoption(connection, names)
         self._history = History(connection, names)
         self._inbound = Inbound(self._gates, self._events, self._history, self.book, self.monitor, backend.recover)
 

@@ -14,13 +14,15 @@ from hitl_desktop.domain.time import format_time
 class TenantEvent(StrEnum):
     """What happened. Readers of the audit stream tolerate kinds of our own (wire.md, Audit); the event stream does not.
 
-    Refused and failed ones stay local: nothing is written to a tenant that may not, or could not, be entered.
+    Adopted: what single-tenant mode left became the tenant's. Refused and failed ones stay local: nothing is written to
+    a tenant that may not, or could not, be entered.
     """
 
     SELECTED = "tenant_selected"
     LEFT = "tenant_left"
     REFUSED = "tenant_refused"
     FAILED = "tenant_failed"
+    ADOPTED = "tenant_adopted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class TenantRecord:
         Raises:
             ValueError: a refusal or a failure, which stays local.
         """
-        if self.event not in {TenantEvent.SELECTED, TenantEvent.LEFT}:
+        if self.event in {TenantEvent.REFUSED, TenantEvent.FAILED}:
             raise ValueError(f"{self.event} stays local")
         return {
             "event": self.event.value,

@@ -119,6 +119,18 @@ async def test_switch_tenant_open_a_gate_approve_it(server: Server, environment:
     assert written(server, "acme-corp", theirs).gate["status"] == "pending"
 
 
+async def test_ctrl_and_a_number_switch_at_once(valkey: Server, environment: dict[str, str]) -> None:
+    await ask(valkey.url, "widgets-inc", gate_request("Sensors"))
+    async with running(configured(environment, valkey)) as window:
+        await until(lambda: window.windowTitle().startswith("acme-corp —"), "the default tenant is shown")
+        window.activateWindow()
+        QTest.keyClick(window, Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
+        await until(lambda: summaries(window) == ["Sensors"], "the second tenant's gate is listed")
+        QTest.keyClick(window, Qt.Key.Key_9, Qt.KeyboardModifier.ControlModifier)
+        QTest.keyClick(window, Qt.Key.Key_1, Qt.KeyboardModifier.ControlModifier)
+        await until(lambda: window.windowTitle().startswith("acme-corp —"), "the first tenant is shown")
+
+
 async def test_a_rejection_needs_a_reason(valkey: Server, environment: dict[str, str]) -> None:
     request = gate_request("No tests yet")
     await ask(valkey.url, "acme-corp", request)

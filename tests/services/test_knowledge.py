@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hitl_desktop.services.chroma import NoEmbedding
-from hitl_desktop.services.errors import Malformed, NotFound, Refused, Unavailable
+from hitl_desktop.services.errors import Conflict, Malformed, NotFound, Refused, Unavailable
 from hitl_desktop.services.knowledge import EXCERPT_LENGTH, KnowledgeStore, NewDocument, connect_chroma
 from hitl_desktop.tenancy import TenantContext, TenantMismatchError, TenantNames, TenantNotSetError
 from tests.services.chroma_server import ChromaServer, chroma_server, free_port, impostor
@@ -348,3 +348,24 @@ async def test_a_server_in_trouble_is_unavailable_and_a_wrong_path_is_refused() 
         with pytest.raises(Refused, match="Not Found"):
             await connect_chroma(f"{elsewhere.url}/below/")
     assert elsewhere.requests[0].startswith("GET /below/api/v2/")
+
+
+async def test_a_tenant_adopts_what_single_tenant_mode_left(client: Any) -> None:
+    await store_of(client, None).put(DOCUMENTS, [new("d-1", "Retry with jitter")])
+    with TenantContext.tenant_scope("acme-corp"):
+        store = store_of(client)
+        assert await store.adopt(execute=False) == {DOCUMENTS: 1}
+        assert await store.search("jitter") == ()
+        assert await store.adopt(execute=True) == {DOCUMENTS: 1}
+        assert [hit.document_id for hit in await store.search("jitter")] == ["d-1"]
+        assert await store.adopt(execute=True) == {}
+    assert await store_of(client, None).search("jitter") == ()
+
+
+async def test_a_collection_of_both_names_is_left_to_a_person(client: Any) -> None:
+    await store_of(client, None).put(DOCUMENTS, [new("d-1", "Retry with jitter")])
+    with TenantContext.tenant_scope("acme-corp"):
+        await store_of(client).put(DOCUMENTS, [new("d-2", "Ours")])
+        with pytest.raises(Conflict, match="beside the unprefixed one"):
+            await store_of(client).adopt(execute=True)
+    assert len(await store_of(client, None).search("jitter")) == 1
