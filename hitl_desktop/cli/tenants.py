@@ -29,7 +29,7 @@ Add one: put it into ALLOWED_TENANTS of agents and reviewers, and give it a
 
 \b
 Remove one: take it out of ALLOWED_TENANTS, and its user off the server. What
-  it has on the server stays until its administrator deletes `tenant:NAME:*`.
+  it has on the server stays until its administrator deletes it.
 """
 
 

@@ -15,7 +15,7 @@ from hitl_desktop.services.connection import Connection
 from hitl_desktop.services.errors import NotFound
 from hitl_desktop.services.scripts import Script
 from hitl_desktop.tenancy import TenantNames, require_tenant
-from hitl_desktop.tenancy.naming import unprefixed
+from hitl_desktop.tenancy.naming import UNPREFIXED_KEYS, is_session
 
 _AT_ONCE = 16
 _SCANNED = 1_000
@@ -74,9 +74,7 @@ class Adoption:
         keys: set[bytes] = set()
         cursor: int | bytes = b"0"
         while True:
-            cursor, found = await self._connection.read(
-                "SCAN", cursor, "MATCH", unprefixed("asdlc:*"), "COUNT", _SCANNED
-            )
+            cursor, found = await self._connection.read("SCAN", cursor, "MATCH", UNPREFIXED_KEYS, "COUNT", _SCANNED)
             keys.update(found)
             if not int(cursor):
                 break
@@ -116,6 +114,6 @@ class Adoption:
         for start in range(0, len(keys), _AT_ONCE):
             together = keys[start : start + _AT_ONCE]
             states += await asyncio.gather(
-                *(send(script, [key, self._names.key(key)], [tenant_id]) for key in together)
+                *(send(script, [key, self._names.key(key)], [tenant_id, int(is_session(key))]) for key in together)
             )
         return {key: KeyState(state.decode()) for key, state in zip(keys, states, strict=True)}

@@ -134,6 +134,15 @@ def _caseless(tenant_id: str) -> str:
     return re.sub(r"[^a-z0-9-]", lambda found: f"_{ord(found[0]):02x}", tenant_id)
 
 
+UNPREFIXED_KEYS = "asdlc:*"
+"""The pattern of all keys that single-tenant mode writes."""
+
+
+def is_session(key: str) -> bool:
+    """Whether a single-tenant `key` is a session's, whose hash names a tenant (wire.md, Keys)."""
+    return key.startswith("asdlc:session:")
+
+
 def unprefixed(base: str) -> str:
     """Return `base` as single-tenant mode has it, for the diagnosis that looks for unprefixed data."""
     return TenantNames(None).key(base)

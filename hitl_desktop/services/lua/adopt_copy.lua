@@ -43,6 +43,6 @@ if redis.call('TYPE', source).ok == 'stream' then
   end
 else
   redis.call('COPY', source, copy)
-  if string.sub(source, 1, 14) == 'asdlc:session:' then redis.call('HSET', copy, 'tenant_id', tenant) end
+  if ARGV[2] == '1' then redis.call('HSET', copy, 'tenant_id', tenant) end
 end
 return before

@@ -1,6 +1,6 @@
 -- Whether a single-tenant key and the tenant's copy of it hold the same, one page of a list or stream at a time.
 -- A copy differs only by its tenant: each entry of a stream gets a tenant_id, and a session names its new one. What was
--- appended to a copy since (lists, streams) does not make it another one.
+-- appended to a copy since (lists, streams) does not make it another one. ARGV[2] is '1' for a session.
 local PAGE = 1000
 
 local function same_hash(source, copy, tenant)
@@ -119,8 +119,7 @@ local function is_same(source, copy, tenant)
   if redis.call('TYPE', copy).ok ~= kind then return false end
   if (redis.call('PTTL', source) < 0) ~= (redis.call('PTTL', copy) < 0) then return false end
   if kind == 'hash' then
-    local is_session = string.sub(source, 1, 14) == 'asdlc:session:'
-    return same_hash(source, copy, is_session and tenant)
+    return same_hash(source, copy, ARGV[2] == '1' and tenant)
   end
   if kind == 'list' then return same_list(source, copy) end
   if kind == 'zset' then return same_ranks(source, copy) end
