@@ -256,8 +256,8 @@ class Windows:
     def _list(self, backend: Backend, counts: dict[str, int | None]) -> None:
         self._tenants.show(self._known(backend), {**self._tenants.counts, **counts})
 
-    def _errand(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+    def _errand(self, work: Coroutine[Any, Any, None] | asyncio.Task[None]) -> None:
+        task = asyncio.ensure_future(work)
         self._errands.add(task)
         task.add_done_callback(self._errands.discard)
 

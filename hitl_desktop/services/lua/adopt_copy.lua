@@ -1,4 +1,5 @@
--- KEYS: the single-tenant key, the tenant's. ARGV: the tenant. Copies what has no copy yet; replies the state before.
+-- KEYS: the single-tenant key, the tenant's. ARGV: the tenant's id, and '1' for a session.
+-- Copies what has no copy yet; replies the state before.
 local source, copy, tenant = KEYS[1], KEYS[2], ARGV[1]
 
 local function copy_group(name, group)

@@ -1,5 +1,5 @@
 -- Whether a single-tenant key and the tenant's copy of it hold the same, one page of a list or stream at a time.
--- A copy differs only by its tenant: each entry of a stream gets a tenant_id, and a session names its new one. What was
+-- A copy differs only in this: each entry of a stream gets a tenant_id, and a session names its new one. What was
 -- appended to a copy since (lists, streams) does not make it another one. ARGV[2] is '1' for a session.
 local PAGE = 1000
 
