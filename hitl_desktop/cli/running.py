@@ -10,16 +10,20 @@ from typing import Any, TypeVar
 import click
 
 from hitl_desktop.domain.decision import ReasonRequiredError
+from hitl_desktop.domain.outbox import AlreadyQueuedError, NotWithdrawableError
 from hitl_desktop.local import LocalWorkspaceError
 from hitl_desktop.services.errors import Conflict, Malformed, NotFound, Refused, Unavailable
 from hitl_desktop.session import Backend, ReviewSession, open_backend, open_session
 from hitl_desktop.settings import SettingsError, read_settings
+from hitl_desktop.store.errors import NoKeyError, StoreError
 from hitl_desktop.tenancy import TenancyError
 
 DONE = 0
 REJECTED = 3
 EXPIRED = 4
 CONFLICT = 5
+UNREACHABLE = 6
+USAGE = 2
 _CODES: tuple[tuple[type[Exception], int], ...] = (
     (SettingsError, 2),
     (TenancyError, 2),
@@ -29,6 +33,10 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (Unavailable, 6),
     (Refused, 6),
     (LocalWorkspaceError, 6),
+    (AlreadyQueuedError, CONFLICT),
+    (NotWithdrawableError, CONFLICT),
+    (NoKeyError, USAGE),
+    (StoreError, 1),
     (Malformed, 1),
 )
 
@@ -79,6 +87,12 @@ async def session(tenant: str | None) -> AsyncIterator[ReviewSession]:
 def tenant_option(command: Command) -> Command:
     """Add `--tenant`."""
     return click.option("--tenant", metavar="T", help="The tenant to work for; else the default one.")(command)
+
+
+def offline_option(command: Command) -> Command:
+    """Add `--offline`."""
+    explained = "Leave the network alone: use what is kept on this machine."
+    return click.option("--offline", is_flag=True, help=explained)(command)
 
 
 def json_option(command: Command) -> Command:

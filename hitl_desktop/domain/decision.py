@@ -67,6 +67,16 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Draft:
+    """What the reviewer has written about a gate but not yet decided."""
+
+    reason: str = ""
+    conditions: tuple[str, ...] = ()
+    severity: Severity | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Decided:
     """How a gate was decided, by whomever: the answer to a decision and the content of a conflict.
 

@@ -52,6 +52,10 @@ class EvidenceBundle(NamedTuple):
         """The hash's fields, byte for byte as the server has them."""
         return {_bytes(name): _bytes(value) for name, value in self.texts.items()}
 
+    def with_fields(self, fields: Mapping[bytes, bytes]) -> "EvidenceBundle":
+        """Return the bundle with all its fields, byte for byte as they were read before."""
+        return self._replace(texts={_text(name): _text(value) for name, value in fields.items()})
+
     @property
     def is_whole(self) -> bool:
         """Whether every field was read, as it is when a gate is opened, so that the digest is the bundle's."""
@@ -67,6 +71,10 @@ class EvidenceBundle(NamedTuple):
         if not self.is_whole:
             raise ValueError("a digest needs the whole bundle")
         return evidence_digest(self.fields)
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "surrogateescape")
 
 
 def _bytes(text: str) -> bytes:

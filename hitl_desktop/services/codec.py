@@ -73,6 +73,19 @@ def _decode(key: str, request_id: str, entry: Sequence[Any], *, is_clean: bool) 
         return Quarantined(key, str(bad), _shown(gate))
 
 
+def decode_bundle(fields: Mapping[bytes, bytes]) -> EvidenceBundle:
+    """Return the bundle that `fields`, all of its hash's, make.
+
+    Raises:
+        ValueError: they make none.
+    """
+    bundle_id, summary, items = (fields.get(name.encode(), b"").decode("utf-8", "replace") for name in BUNDLE_FIELDS)
+    try:
+        return _bundle((bundle_id, summary, items), {}, left_out=False).with_fields(fields)
+    except _Bad as bad:
+        raise ValueError(str(bad)) from None
+
+
 def decode_event(
     key: str, entry_id: bytes, fields: Mapping[bytes, bytes], tenant_id: str | None
 ) -> Event | Quarantined | None:

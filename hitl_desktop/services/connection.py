@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from hitl_desktop.services.errors import Interrupted, Malformed, Refused, ServiceError, Unavailable
+from hitl_desktop.services.errors import Interrupted, Malformed, Refused, ServiceError, TakesNoWrites, Unavailable
 from hitl_desktop.services.scripts import Script
 
 ANSWER_WITHIN = 5.0
@@ -67,6 +67,41 @@ class Connection:
         await self.read("PING")
         with translated(self.address, lost=Interrupted):
             return await self._evaluate(script, keys, arguments)
+
+    async def write_together(
+        self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[bytes | str | int]]]
+    ) -> list[Any]:
+        """Run a script that writes for each of `calls`, sent as one; return the reply or ServiceError of each.
+
+        They are not one transaction: each runs exactly once or not at all, in their order.
+
+        Raises:
+            Unavailable: nothing was sent.
+            Interrupted: it was sent, and each may have run; only the ids in them can tell.
+        """
+        await self.read("PING")
+        with translated(self.address, lost=Interrupted):
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for keys, arguments in calls:
+                    pipeline.evalsha(script.sha, len(keys), *keys, *arguments)
+                replies = await pipeline.execute(raise_on_error=False)
+            for place, (keys, arguments) in enumerate(calls):
+                if isinstance(replies[place], fault.NoScriptError):
+                    replies[place] = await self._evaluated(script, keys, arguments)
+        return [self._error(reply) if isinstance(reply, Exception) else reply for reply in replies]
+
+    async def _evaluated(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Any:
+        try:
+            return await self._evaluate(script, keys, arguments)
+        except fault.ResponseError as error:
+            return error
+
+    def _error(self, reply: Exception) -> ServiceError:
+        try:
+            with translated(self.address):
+                raise reply
+        except ServiceError as error:
+            return error
 
     async def _evaluate(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Any:
         try:
@@ -147,7 +182,7 @@ def _by_word(address: str, text: str) -> ServiceError:
     if "WRONGTYPE" in text:
         return Malformed(f"A record at {address} has another type than agreed, so nothing was written: {text}.")
     if word in {"OOM", "MISCONF", "READONLY", "NOREPLICAS"}:
-        return Refused(f"The server at {address} takes no writes at present, so nothing was written: {text}.")
+        return TakesNoWrites(f"The server at {address} takes no writes at present, so nothing was written: {text}.")
     return Refused(f"The server at {address} refused: {text}.")
 
 

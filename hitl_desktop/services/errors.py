@@ -3,7 +3,8 @@
 ServiceError
 ├── Unavailable   the server cannot be reached or did not answer in time: try again later
 │   └── Interrupted   the connection was lost after sending: what was sent may have been done
-├── Refused       the server answered and says no: wrong password, no permission, out of memory or disk
+├── Refused       the server answered and says no: wrong password, no permission
+│   └── TakesNoWrites   it takes no writes at present: out of memory or disk, read-only
 ├── Malformed     a record cannot be read
 ├── NotFound      there is no such record
 └── Conflict      the gate cannot be decided this way any more
@@ -29,6 +30,10 @@ class Interrupted(Unavailable):
 
 class Refused(ServiceError):  # noqa: N818 - as above
     """The server answered and says no."""
+
+
+class TakesNoWrites(Refused):
+    """The server takes no writes at present: its memory or disk is full, or it is a read-only replica."""
 
 
 class Malformed(ServiceError):  # noqa: N818 - as above

@@ -1,6 +1,7 @@
 """One tenant's gates in Redis: read, request, decide, expire."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from enum import StrEnum
 from typing import Any
 
 import msgpack
@@ -31,6 +32,15 @@ LISTED_FIELD = 16 * 1024
 REPLY_BUDGET = 512 * 1024
 _WHOLE = 512 * 1024 * 1024
 _IDS = 20_000
+
+
+class Standing(StrEnum):
+    """Where a decision stands on the server: written, or its gate is pending, decided otherwise, or gone."""
+
+    WRITTEN = "written"
+    PENDING = "pending"
+    DECIDED = "decided"
+    GONE = "gone"
 
 
 class Gates:
@@ -130,7 +140,9 @@ class Gates:
         """
         require_tenant(self._names.tenant_id)
         ask = decision_record(decision, gate, self._names.tenant_id)
-        outcome, fields = await self._write(scripts.DECIDE, self._keys(gate), ask)
+        return await self._judge(decision, gate, *await self._write(scripts.DECIDE, self._keys(gate), ask))
+
+    async def _judge(self, decision: Decision, gate: Gate, outcome: str, fields: Mapping[bytes, bytes]) -> Decided:
         if outcome in {"written", "repeated"}:
             decided = _decided_by(decision) if outcome == "written" else decided_in(decision.request_id, fields)
             if decided.status != decision.verdict:
@@ -139,6 +151,59 @@ class Gates:
         if outcome == "decided":
             raise await self._conflict(gate, fields)
         raise _refusal(outcome)
+
+    async def deliver(self, together: Sequence[tuple[Decision, Gate]]) -> list[Decided | ServiceError]:
+        """Write several decisions, sent as one, and return what came of each, as `decide` would return or raise it.
+
+        Each is a step of its own: one that conflicts costs no other. Gates need their bundles' fields.
+
+        Raises:
+            Unavailable: nothing was sent.
+            Interrupted: the connection was lost after sending; send the same decisions again to learn what happened.
+        """
+        require_tenant(self._names.tenant_id)
+        calls = [
+            (self._keys(gate), [_packed(decision_record(decision, gate, self._names.tenant_id))])
+            for decision, gate in together
+        ]
+        replies = await self._connection.write_together(scripts.DECIDE, calls)
+        return [
+            reply if isinstance(reply, ServiceError) else await self._judged(decision, gate, *_outcome(reply))
+            for (decision, gate), reply in zip(together, replies, strict=True)
+        ]
+
+    async def _judged(
+        self, decision: Decision, gate: Gate, outcome: str, fields: Mapping[bytes, bytes]
+    ) -> Decided | ServiceError:
+        try:
+            return await self._judge(decision, gate, outcome, fields)
+        except ServiceError as error:
+            return error
+
+    async def standing(self, together: Sequence[tuple[Decision, Gate]]) -> list[Standing]:
+        """Return where each decision stands on the server, which may have lost what it once wrote.
+
+        Raises:
+            ServiceError: it cannot be asked.
+        """
+        require_tenant(self._names.tenant_id)
+        commands = [
+            ("HMGET", self._names.gate_request(gate.request_id), "decision_id", "status") for _, gate in together
+        ]
+        found = await self._connection.read_together(commands)
+        standings = []
+        for (decision, gate), (decision_id, status) in zip(together, found, strict=True):
+            if decision_id == decision.decision_id.encode() or await self._is_logged(decision, gate):
+                standings.append(Standing.WRITTEN)
+            elif status is None:
+                standings.append(Standing.GONE)
+            else:
+                standings.append(Standing.PENDING if status == b"pending" else Standing.DECIDED)
+        return standings
+
+    async def _is_logged(self, decision: Decision, gate: Gate) -> bool:
+        entries = await self._connection.read("LRANGE", self._names.decision_log(gate.task_id), 0, -1)
+        return any(decision.decision_id.encode() in entry for entry in entries)
 
     async def outcome(self, gate: Gate) -> Decided:
         """Return how `gate`, which is no longer pending, was decided.
@@ -215,10 +280,7 @@ class Gates:
     async def _write(
         self, script: scripts.Script, keys: Sequence[str], ask: Mapping[str, Any]
     ) -> tuple[str, dict[bytes, bytes]]:
-        packed = msgpack.packb(ask, use_bin_type=False)
-        outcome, *rest = await self._connection.write(script, keys, [packed])
-        flat = rest[0] if rest else []
-        return outcome.decode(), dict(zip(flat[::2], flat[1::2], strict=True))
+        return _outcome(await self._connection.write(script, keys, [_packed(ask)]))
 
     async def _conflict(self, gate: Gate, fields: Mapping[bytes, bytes]) -> Conflict:
         decided = decided_in(gate.request_id, fields)
@@ -231,6 +293,18 @@ class Gates:
         if decided.reviewer or decided.status == "expired":
             return decided
         return await decider(self._connection, self._names, gate) or decided
+
+
+def _packed(ask: Mapping[str, Any]) -> bytes:
+    packed: bytes = msgpack.packb(ask, use_bin_type=False)
+    return packed
+
+
+def _outcome(reply: Sequence[Any]) -> tuple[str, dict[bytes, bytes]]:
+    """Return what a script replied: a word, and a gate's fields where it tells them."""
+    outcome, *rest = reply
+    flat = rest[0] if rest else []
+    return outcome.decode(), dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _gone() -> NotFound:

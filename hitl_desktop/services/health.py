@@ -31,6 +31,18 @@ class Health:
             return f"Valkey {told['valkey_version']}"
         return f"Redis {told.get('redis_version', 'of unknown version')}"
 
+    async def run_id(self) -> str:
+        """Return the id of the server's present run, which is another one after each restart; empty if it is not told.
+
+        Raises:
+            ServiceError: the server cannot be reached.
+        """
+        require_tenant(self._names.tenant_id)
+        try:
+            return str((await self._connection.read("INFO", "server")).get("run_id", ""))
+        except Refused:  # drop: this user may not ask
+            return ""
+
     async def stray_keys(self) -> tuple[str, ...]:
         """Return the unprefixed keys found beside a tenant's (wire.md, faults, 5); none in single-tenant mode.
 

@@ -1,7 +1,7 @@
 """The servers behind all sessions of a process: the configured ones, or the local workspace."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,6 +20,8 @@ class Backend:
         self.settings = settings
         self._workspace = workspace
         self._chroma: Any = None
+        self._offline = False
+        self._switched: list[Callable[[bool], None]] = []
         self._claiming = asyncio.Lock()
 
     @property
@@ -42,6 +44,22 @@ class Backend:
         default = (config.default_tenant,) if config.default_tenant else ()
         others = () if listed else (*default, *self.recorded_tenants)
         return tuple(dict.fromkeys((*listed, *others)))
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether the reviewer works offline by choice: no session of this process uses the network then."""
+        return self._offline
+
+    def work_offline(self, *, offline: bool) -> None:
+        """Let every session of this process leave the network alone, or go back to it."""
+        self._offline = offline
+        for switched in tuple(self._switched):
+            switched(offline)
+
+    def on_switch(self, switched: Callable[[bool], None]) -> Callable[[], None]:
+        """Call `switched` with every change of `is_offline`; return what ends that."""
+        self._switched.append(switched)
+        return lambda: self._switched.remove(switched)
 
     @property
     def place(self) -> str:
@@ -68,7 +86,7 @@ class Backend:
         Raises:
             Unavailable: it does not start.
         """
-        if self._workspace is None:
+        if self._workspace is None or self._offline:
             return
         try:
             await self._workspace.ensure_server()

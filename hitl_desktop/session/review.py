@@ -2,47 +2,37 @@
 
 import asyncio
 import contextvars
-import logging
 import traceback
-import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from random import Random
+from typing import Unpack
 
-from hitl_desktop.domain.decision import Decided, Decision, Severity, Verdict
-from hitl_desktop.domain.gate import Gate, GateKind, Record
+from hitl_desktop.domain.decision import Decided, Draft, Verdict
+from hitl_desktop.domain.gate import Gate, Record
 from hitl_desktop.services.adoption import Adoption
 from hitl_desktop.services.connection import Connection, connect
 from hitl_desktop.services.encoding import GateRequest
-from hitl_desktop.services.errors import EvidenceChanged, Interrupted, Unavailable
+from hitl_desktop.services.errors import ServiceError, Unavailable
 from hitl_desktop.services.events import Events
-from hitl_desktop.services.evidence import Evidence, find_evidence
 from hitl_desktop.services.gates import Gates
 from hitl_desktop.services.health import Health
 from hitl_desktop.services.history import History
 from hitl_desktop.services.knowledge import KnowledgeHit, KnowledgeStore
 from hitl_desktop.session.backend import Backend
+from hitl_desktop.session.outbox import OutboxDesk, Words
+from hitl_desktop.session.workers import Workers, end, report
+from hitl_desktop.store.errors import StoreError
+from hitl_desktop.store.tenant_store import StoreThread, open_store
 from hitl_desktop.sync.book import GateBook
 from hitl_desktop.sync.collector import collector_freed
+from hitl_desktop.sync.evidence import EvidenceReader, OpenGate
 from hitl_desktop.sync.inbound import Inbound
-from hitl_desktop.sync.monitor import Monitor
+from hitl_desktop.sync.monitor import Monitor, Phase
+from hitl_desktop.sync.outbound import Outbound
 from hitl_desktop.sync.schedule import backoff
 from hitl_desktop.tenancy import TenantContext, TenantNames
 from hitl_desktop.tenancy.audit import TenantRecord
-
-_SENDINGS = 4
-_CANCEL_AGAIN = 0.5
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class OpenGate:
-    """A gate as a reviewer reads it: whole, with what was found for each piece of evidence."""
-
-    gate: Gate
-    evidence: tuple[Evidence, ...]
 
 
 class ReviewSession:
@@ -52,30 +42,40 @@ class ReviewSession:
     them there, or they are refused.
     """
 
-    def __init__(self, backend: Backend, names: TenantNames, connection: Connection, stream: Connection) -> None:
+    def __init__(
+        self, backend: Backend, names: TenantNames, connection: Connection, stream: Connection, disk: StoreThread
+    ) -> None:
         self.tenant_id = names.tenant_id
         self.reviewer = backend.settings.reviewer
         self.address = backend.place
         self.context = contextvars.copy_context()
         self.book = GateBook(names.gate_request)
         self.monitor = Monitor()
+        self.adoption = Adoption(connection, names)
+        self.health = Health(connection, names)
         self._backend = backend
         self._names = names
-        self._connection = connection
+        self._disk = disk
         self._gates = Gates(connection, names)
         self._events = Events(stream, names)
-        self.health = Health(connection, names)
-        self.adoption = Adoption(connection, names)
         self._history = History(connection, names)
+        self._reader = EvidenceReader(self._gates, disk, backend.settings.evidence_folder(names.tenant_id))
         self._inbound = Inbound(self._gates, self._events, self._history, self.book, self.monitor, backend.recover)
+        outbound = Outbound(disk, self._gates, self.health, self.book.show_decisions)
+        self.outbox = OutboxDesk(outbound, disk, self.reviewer)
+        self._workers = Workers(backend, disk, self._reader, self._inbound, outbound, self.book, self.monitor)
 
     async def run(self) -> None:
-        """Keep the book equal to the server until cancelled."""
+        """Show what is kept on this machine, keep it equal to the server, and deliver the outbox, until cancelled."""
         try:
-            await self._inbound.run()
+            await self._workers.run()
         except asyncio.CancelledError as ended:
             # What its frames hold is the tenant's; without this it would stay until the collector comes round.
             traceback.clear_frames(ended.__traceback__)
+
+    async def notice(self) -> str:
+        """Return what the reviewer should know of what is kept on this machine; empty where all is well."""
+        return await self._disk(lambda store: store.notice)
 
     async def refresh(self) -> None:
         """Look at the server now.
@@ -86,13 +86,64 @@ class ReviewSession:
         await self._inbound.refresh()
 
     async def pending(self) -> list[Record]:
-        """Return all gates that wait, with their whole bundles, as the server has them now.
+        """Return all gates that wait, with their whole bundles, as the server has them now, and keep them here.
 
         Raises:
             ServiceError: they cannot be read; single bad records are returned quarantined.
         """
         request_ids = await self._gates.pending_ids()
-        return [record async for page in self._gates.read_all(request_ids, whole=True) for record in page]
+        records = [record async for page in self._gates.read_all(request_ids, whole=True) for record in page]
+        with suppress(StoreError):  # go on: what cannot be kept can be listed all the same
+            await self._reader.keep_listed(records, self._backend.settings.offline_bytes)
+        return records
+
+    async def has_kept(self) -> bool:
+        """Whether this machine has ever kept a list of this tenant's gates.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        return await self._disk(lambda store: bool(store.fact("listed")))
+
+    async def pending_kept(self) -> list[Gate]:
+        """Return the gates that wait as they are kept on this machine; whole where their evidence is kept, too.
+
+        Raises:
+            StoreError: they cannot be read.
+        """
+        return await self._reader.listed_kept()
+
+    async def drafts(self) -> dict[str, Draft]:
+        """Return what is written about gates and not decided yet.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        return await self._disk(lambda store: store.drafts.all())
+
+    async def keep_drafts(self, drafts: Mapping[str, Draft]) -> None:
+        """Keep what is written.
+
+        Raises:
+            StoreError: the disk is full.
+        """
+        await self._disk(lambda store: store.drafts.keep(drafts))
+
+    async def viewed(self) -> dict[tuple[str, str], set[int]]:
+        """Return which pieces of evidence were seen, by gate and bundle.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        return await self._disk(lambda store: store.drafts.viewed())
+
+    async def mark_viewed(self, gate: Gate, item: int) -> None:
+        """Note that a piece of a gate's evidence was seen.
+
+        Raises:
+            StoreError: the disk is full.
+        """
+        await self._disk(lambda store: store.drafts.mark_viewed(gate.request_id, gate.evidence_bundle_id, item))
 
     async def count_pending(self) -> int:
         """Return how many gates wait.
@@ -102,88 +153,54 @@ class ReviewSession:
         """
         return await self._gates.count_pending()
 
-    async def open_gate(self, request_id: str) -> OpenGate:
-        """Return one gate as the server has it now, with its evidence.
+    async def open_gate(self, request_id: str, *, offline: bool = False) -> OpenGate:
+        """Return one gate with its evidence: as the server has it now, else as it is kept on this machine.
+
+        Args:
+            request_id: the gate's id.
+            offline: whether to leave the server alone.
 
         Raises:
             NotFound: there is no such gate.
-            ServiceError: it cannot be read.
+            ServiceError: it cannot be read, and its evidence is not kept here.
+            StoreError: the disk.
         """
-        gate = await self._gates.get(request_id)
-        folder = self._backend.settings.evidence_folder(self.tenant_id)
-        rendered = gate.kind is GateKind.CODE
-        items = gate.bundle.items or ()
-        return OpenGate(
-            gate, tuple([await asyncio.to_thread(find_evidence, item, folder, rendered=rendered) for item in items])
-        )
+        if offline or self._backend.is_offline or self.monitor.now.phase is Phase.OFFLINE:
+            return await self._reader.open_kept(request_id)
+        try:
+            found = await self._reader.open(request_id)
+        except Unavailable as error:
+            try:
+                return await self._reader.open_kept(request_id)
+            except (ServiceError, StoreError):  # what the server says is what counts
+                raise error from None
+        with suppress(StoreError):  # go on: what cannot be kept can be read all the same
+            await self._reader.keep(found)
+        return found
 
-    async def decide(
-        self,
-        gate: Gate,
-        verdict: Verdict,
-        *,
-        reason: str = "",
-        conditions: Sequence[str] = (),
-        feedback: str = "",
-        severity: Severity | None = None,
-        tags: Sequence[str] = (),
-        evidence_digest: str | None = None,
-    ) -> Decided:
-        """Decide about `gate` as it was read: the only way in for decisions.
-
-        Sent once; after a lost connection the same decision_id is sent again, which cannot double it.
-
-        Args:
-            gate: the whole gate as the reviewer saw it.
-            verdict: approved or rejected.
-            reason: why; required to reject.
-            conditions: what an approval depends on.
-            feedback: more for the agent.
-            severity: how much it weighs.
-            tags: what it concerns.
-            evidence_digest: the digest that the reviewer vouches for; None takes that of `gate`.
+    async def decide(self, gate: Gate, verdict: Verdict, **words: Unpack[Words]) -> Decided:
+        """Decide about `gate` as it was read, and wait until the server has it; `words` as for `outbox.queue`.
 
         Raises:
             ReasonRequiredError: it rejects without a reason.
+            AlreadyQueuedError: an earlier decision about it is still on its way.
             Conflict: the gate cannot be decided this way any more.
-            Interrupted: it may have been written; the message has the decision_id to ask for.
+            Interrupted: it may have been written; the message has the decision_id to ask for, and its row stays.
             ServiceError: nothing was written.
+            StoreError: the disk.
         """
-        digest = await asyncio.to_thread(lambda: gate.bundle.digest)
-        if evidence_digest is not None and evidence_digest != digest:
-            raise EvidenceChanged
-        decision = Decision(
-            decision_id=str(uuid.uuid4()),
-            request_id=gate.request_id,
-            bundle_id=gate.evidence_bundle_id,
-            evidence_digest=digest,
-            verdict=verdict,
-            reviewer=self.reviewer,
-            decided_at=datetime.now(UTC),
-            reason=reason.strip(),
-            conditions=tuple(conditions),
-            feedback=feedback,
-            severity=severity,
-            tags=tuple(tags),
-        )
-        return await self._send(decision, gate)
+        self.outbox.reviewer = self.reviewer
+        return await self.outbox.decide(gate, verdict, **words)
 
-    async def _send(self, decision: Decision, gate: Gate) -> Decided:
-        pauses = backoff(Random())  # noqa: S311 - spreads retries, guards nothing
-        sent = False
-        for _ in range(_SENDINGS):
-            try:
-                return await self._gates.decide(decision, gate)
-            except Interrupted:  # ask again by its id: it may have been written
-                sent = True
-            except Unavailable:
-                if not sent:
-                    raise
-            await asyncio.sleep(next(pauses))
-        raise Interrupted(
-            f"The connection was lost while deciding, so it is unknown whether decision {decision.decision_id} was "
-            "written; look at the gate again before you decide once more."
-        )
+    async def sync(self) -> None:
+        """Deliver all that is due, then take in what the server has.
+
+        Raises:
+            ServiceError: the server cannot be reached or refuses.
+            StoreError: the disk.
+        """
+        await self.outbox.deliver()
+        await self._workers.catch_up()
 
     async def outcome(self, gate: Gate) -> Decided:
         """Return how `gate`, which is no longer pending, was decided, from its hash or its task's decision log.
@@ -266,18 +283,6 @@ class ReviewSession:
         return await (await self.knowledge()).search(text)
 
 
-async def _end(following: "asyncio.Task[None]") -> None:
-    # Until Python 3.12, a cancellation that meets the end of a wait is lost: it is sent again until the task has ended.
-    while not following.done():
-        following.cancel()
-        await asyncio.wait({following}, timeout=_CANCEL_AGAIN)
-
-
-def _report(following: "asyncio.Task[None]") -> None:
-    if not following.cancelled() and (error := following.exception()):
-        _log.error("Following the server ended unexpectedly", exc_info=error)
-
-
 @asynccontextmanager
 async def open_session(
     backend: Backend, tenant_id: str | None = None, *, live: bool = True
@@ -301,14 +306,15 @@ async def open_session(
         stack.enter_context(scope)
         connection = await stack.enter_async_context(connect(backend.redis_url))
         stream = await stack.enter_async_context(connect(backend.redis_url))
-        session = ReviewSession(backend, names, connection, stream)
+        disk = await stack.enter_async_context(open_store(backend.settings, names))
+        session = ReviewSession(backend, names, connection, stream, disk)
         if not live:
             yield session
             return
         following = asyncio.create_task(session.run())
-        following.add_done_callback(_report)
+        following.add_done_callback(report)
         try:
             yield session
         finally:
-            await _end(following)
+            await end(following)
             collector_freed()

@@ -1,5 +1,6 @@
 """The settings file: TOML, with the same names as the environment, and profiles that are chosen by name."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from hitl_desktop.settings.errors import SettingsError
 FILE_VARIABLE = "HITL_SETTINGS"
 PROFILE_VARIABLE = "HITL_PROFILE"
 _PROFILES = "profiles"
+_PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 NAMES = (
     "REDIS_HOST",
     "REDIS_PORT",
@@ -29,6 +31,8 @@ NAMES = (
     "HITL_KEY_LAYOUT",
     "HITL_EVIDENCE_FOLDERS",
     "HITL_THEME",
+    "HITL_UNDO_SECONDS",
+    "HITL_OFFLINE_MB",
 )
 
 
@@ -51,6 +55,10 @@ def read_file(environment: Mapping[str, str]) -> dict[str, str]:
     profiles = table.pop(_PROFILES, {})
     values = _values(path, table)
     if chosen := environment.get(PROFILE_VARIABLE, "").strip():
+        if _PROFILE_NAME.fullmatch(chosen) is None:
+            raise SettingsError(
+                PROFILE_VARIABLE, f"is {chosen!r}; allowed are letters, digits, hyphens and underscores."
+            )
         values |= _values(path, _profile(path, profiles, chosen))
     return values
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from hitl_desktop.domain import allowlist
 from hitl_desktop.settings.errors import SettingsError
-from hitl_desktop.settings.file import read_file
+from hitl_desktop.settings.file import PROFILE_VARIABLE, read_file
 
 ANY_TENANT = allowlist.ANY_TENANT
 _TRUE = frozenset({"true", "1", "yes"})
@@ -66,6 +66,10 @@ class Settings:
     key_layout: KeyLayout = KeyLayout.PLAIN
     theme: ThemeChoice = ThemeChoice.SYSTEM
     evidence_folders: Mapping[str, Path] = field(default_factory=dict)
+    profile: str = ""
+    passphrase: str = ""
+    undo_seconds: int = 5
+    offline_megabytes: int = 256
 
     @property
     def reviewer(self) -> str:
@@ -75,6 +79,17 @@ class Settings:
     def evidence_folder(self, tenant_id: str | None) -> Path | None:
         """Return the folder in which a tenant's evidence is looked up by its path; None if there is none."""
         return self.evidence_folders.get(tenant_id or "")
+
+    @property
+    def offline_bytes(self) -> int:
+        """How much evidence is kept on this machine for each tenant, in bytes."""
+        return self.offline_megabytes * 1024 * 1024
+
+    @property
+    def stores_dir(self) -> Path:
+        """Where what is kept of the tenants is: apart for the local workspace, for servers, and for each profile."""
+        kind = "workspace" if self.is_embedded else "server"
+        return self.state_dir / "stores" / (f"profile-{self.profile}" if self.profile else kind)
 
     @property
     def is_embedded(self) -> bool:
@@ -110,6 +125,11 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         key_file=_key_file(source),
         key_layout=_key_layout(source),
         evidence_folders=_evidence_folders(source, tenancy.allowed_tenants),
+        profile=environment.get(PROFILE_VARIABLE, "").strip(),
+        # From the environment alone: a secret never stands in a file.
+        passphrase=environment.get("HITL_PASSPHRASE", ""),
+        undo_seconds=source.number("HITL_UNDO_SECONDS", 5, 600),
+        offline_megabytes=source.number("HITL_OFFLINE_MB", 256, 1024 * 1024),
         theme=ThemeChoice(source.choice("HITL_THEME", tuple(ThemeChoice)) or ThemeChoice.SYSTEM),
     )
 

@@ -32,3 +32,63 @@ def prove_keyring() -> str:
     if not kept:
         raise KeyringUnusableError(f"The keyring ({name}) does not keep what it is given.")
     return name
+
+
+def read_secret(entry: tuple[str, str]) -> str | None:
+    """Return the secret kept under `entry` (service, user name), None if there is none. May block for long.
+
+    Raises:
+        KeyringUnusableError: there is no keyring, or it is locked.
+    """
+    import keyring
+    import keyring.errors
+
+    try:
+        return keyring.get_password(*entry)
+    except keyring.errors.KeyringError as error:
+        raise _unusable(error) from None
+
+
+def write_secret(entry: tuple[str, str], secret: str) -> None:
+    """Keep `secret` under `entry`, proved by reading it back. May block for long.
+
+    Raises:
+        KeyringUnusableError: there is no keyring, it is locked, or it does not keep what it is given.
+    """
+    import keyring
+    import keyring.errors
+
+    try:
+        keyring.set_password(*entry, secret)
+        kept = keyring.get_password(*entry)
+    except keyring.errors.KeyringError as error:
+        raise _unusable(error) from None
+    if kept != secret:
+        raise KeyringUnusableError(f"The keyring ({_name()}) does not keep what it is given.")
+
+
+def forget_secret(entry: tuple[str, str]) -> None:
+    """Delete what is kept under `entry`, if anything is. May block for long.
+
+    Raises:
+        KeyringUnusableError: there is no keyring, or it is locked.
+    """
+    import keyring
+    import keyring.errors
+
+    try:
+        if keyring.get_password(*entry) is not None:
+            keyring.delete_password(*entry)
+    except keyring.errors.KeyringError as error:
+        raise _unusable(error) from None
+
+
+def _unusable(error: Exception) -> KeyringUnusableError:
+    # Some backends' errors carry nothing but what they were given; only their kind is shown.
+    return KeyringUnusableError(f"The keyring ({_name()}) cannot be used ({type(error).__name__}).")
+
+
+def _name() -> str:
+    import keyring
+
+    return str(keyring.get_keyring().name)

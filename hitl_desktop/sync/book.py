@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from hitl_desktop.domain.gate import Gate, GateStatus, Quarantined, Record
+from hitl_desktop.domain.outbox import OutboxEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Change:
     """What came or went, once.
 
     `gates` are new or newer; `quarantined` likewise, by key; `gone` are the request ids and keys that left.
+    `decisions` are the request ids whose own decision in the outbox came, moved on or was taken back.
     `missed_restarts` are tasks whose agents have not started again after a rejection. `bulk` marks the pages of a load,
     which may be shown a little later.
     """
@@ -31,6 +33,7 @@ class Change:
     gone: tuple[str, ...] = ()
     clashes: tuple[Clash, ...] = ()
     missed_restarts: tuple[str, ...] = ()
+    decisions: tuple[str, ...] = ()
     bulk: bool = False
 
 
@@ -42,7 +45,13 @@ class GateBook:
         self._gates: dict[str, Gate] = {}
         self._pending: set[str] = set()
         self._quarantined: dict[str, Quarantined] = {}
+        self._decisions: dict[str, OutboxEntry] = {}
         self._followers: list[Callable[[Change], None]] = []
+
+    @property
+    def decisions(self) -> Mapping[str, OutboxEntry]:
+        """The reviewer's own decision about each gate, as far as the outbox has one."""
+        return self._decisions
 
     @property
     def gates(self) -> Mapping[str, Gate]:
@@ -54,11 +63,14 @@ class GateBook:
         """Every record that could not be read, by its key."""
         return self._quarantined
 
-    def follow(self, follower: Callable[[Change], None]) -> None:
-        """Call `follower` with all there is, and then with every change."""
+    def follow(self, follower: Callable[[Change], None], *, replay: bool = True) -> None:
+        """Call `follower` with all there is, unless `replay` is False, and then with every change."""
         self._followers.append(follower)
-        if self._gates or self._quarantined:
-            follower(Change(tuple(self._gates.values()), tuple(self._quarantined.values()), bulk=True))
+        if not replay:
+            return
+        if self._gates or self._quarantined or self._decisions:
+            gates, quarantined = tuple(self._gates.values()), tuple(self._quarantined.values())
+            follower(Change(gates, quarantined, decisions=tuple(self._decisions), bulk=True))
 
     def unfollow(self, follower: Callable[[Change], None]) -> None:
         """Call `follower` no more."""
@@ -78,9 +90,10 @@ class GateBook:
         gone: list[str] = []
         for request_id, record in records:
             if isinstance(record, Gate):
-                if self._gates.get(request_id) == record:
-                    continue
+                known = self._gates.get(request_id)
                 self._gates[request_id] = record
+                if known is not None and _is_same(known, record):
+                    continue
                 if record.status is GateStatus.PENDING:
                     self._pending.add(request_id)
                 else:
@@ -96,6 +109,20 @@ class GateBook:
                     gone.append(request_id)
         if gates or quarantined or gone or clashes:
             self._tell(Change(tuple(gates), tuple(quarantined), tuple(gone), clashes, bulk=bulk))
+
+    def show_decisions(self, entries: Iterable[OutboxEntry], gone: Iterable[str], *, bulk: bool = False) -> None:
+        """Take in rows of the outbox, and the gates whose row is gone from it."""
+        names: dict[str, None] = {}
+        for request_id in gone:
+            if self._decisions.pop(request_id, None) is not None:
+                names[request_id] = None
+        for entry in entries:
+            known = self._decisions.get(entry.request_id)
+            if known is None or known.decision_id == entry.decision_id or not known.state.is_open:
+                self._decisions[entry.request_id] = entry
+                names[entry.request_id] = None
+        if names:
+            self._tell(Change(decisions=tuple(names), bulk=bulk))
 
     def drop_quarantined_gates(self, *, but: Iterable[str]) -> None:
         """Take out the quarantined gates, except those whose request ids are in `but`. Quarantined events stay."""
@@ -114,3 +141,14 @@ class GateBook:
     def _tell(self, change: Change) -> None:
         for follower in self._followers:
             follower(change)
+
+
+_BUNDLE = Gate._fields.index("bundle")
+
+
+def _is_same(known: Gate, record: Gate) -> bool:
+    """Whether the list has nothing new to show: what was cached has no evidence, and is the same gate all the same."""
+    if known.bundle.items is not None:
+        return known == record
+    listed = slice(0, _BUNDLE), slice(_BUNDLE + 1, None)
+    return known.bundle[:2] == record.bundle[:2] and all(known[part] == record[part] for part in listed)

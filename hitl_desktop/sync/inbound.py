@@ -58,6 +58,15 @@ class Inbound:
         else:
             self._retry_now.set()
 
+    async def load(self) -> None:
+        """Take in once what the server has.
+
+        Raises:
+            ServiceError: it cannot be read.
+        """
+        await self._recover()
+        await self._load()
+
     async def run(self) -> None:
         """Load, then follow the events, until cancelled. `recover` is called before each connection."""
         while True:

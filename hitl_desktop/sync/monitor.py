@@ -8,12 +8,13 @@ from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """What the connection is doing."""
+    """What the connection is doing; away is the reviewer's own choice, offline is not."""
 
     CONNECTING = "connecting"
     LOADING = "loading"
     ONLINE = "online"
     OFFLINE = "offline"
+    AWAY = "working offline"
     REFUSED = "refused"
 
 
@@ -31,13 +32,21 @@ class Connectivity:
 
 
 class Monitor:
-    """The connection's state, everyone who follows it, and when the server was last `heard`."""
+    """The connection's state, everyone who follows it, and when the server was last `heard`.
+
+    `kept` is how many of how many pending gates have their evidence on this machine, too.
+    """
 
     def __init__(self) -> None:
         self.now = Connectivity(Phase.CONNECTING)
         self.heard: datetime | None = None
         self._followers: list[Callable[[Connectivity], None]] = []
+        self.kept: tuple[int, int] = (0, 0)
         self._changed = asyncio.Event()
+
+    def show_kept(self, done: int, total: int) -> None:
+        """Note how many of the gates that wait have their evidence on this machine."""
+        self.kept = (done, total)
 
     def follow(self, follower: Callable[[Connectivity], None]) -> None:
         """Call `follower` with the state, now and whenever it changes."""

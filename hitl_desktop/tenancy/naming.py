@@ -85,6 +85,14 @@ class TenantNames:
         """The service and user name under which this tenant's credentials stand in the operating system's keyring."""
         return _SERVICE, "single-tenant" if self.tenant_id is None else f"tenant:{_caseless(self.tenant_id)}"
 
+    def data_key_entry(self, store_id: str) -> tuple[str, str]:
+        """Return where in the keyring the key of this tenant's data in one folder of stores stands.
+
+        `store_id` is the folder's own random id, hexadecimal: two folders have two keys.
+        """
+        service, user = self.keyring_entry
+        return service, f"{user}:data:{store_id}"
+
     @property
     def file_stem(self) -> str:
         """The stem of this tenant's files; a single-tenant one cannot be a tenant's, which begin otherwise."""
@@ -132,6 +140,20 @@ def _caseless(tenant_id: str) -> str:
     An id of the grammar stays as it is. In a legacy one, each other character becomes `_` and its code in hexadecimal.
     """
     return re.sub(r"[^a-z0-9-]", lambda found: f"_{ord(found[0]):02x}", tenant_id)
+
+
+def tenant_of_stem(stem: str) -> str | None:
+    """Return the tenant whose `file_stem` is `stem`.
+
+    Raises:
+        ValueError: it is nobody's; a file that somebody else put there.
+    """
+    if stem == TenantNames(None).file_stem:
+        return None
+    spelled = re.sub(r"_([0-9a-f]{2})", lambda found: chr(int(found[1], 16)), stem.removeprefix("tenant-"))
+    if not is_nameable(spelled) or TenantNames(spelled).file_stem != stem:
+        raise ValueError(f"{stem[:80]!r} names no tenant")
+    return spelled
 
 
 UNPREFIXED_KEYS = "asdlc:*"

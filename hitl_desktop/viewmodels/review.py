@@ -1,23 +1,13 @@
 """The review of one gate: its evidence, what the reviewer has written so far, and the decision."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from PySide6.QtCore import QObject, Signal
 
-from hitl_desktop.domain.decision import Decided, Severity, Verdict
+from hitl_desktop.domain.decision import Decided, Draft, Severity, Verdict
 from hitl_desktop.services.errors import Conflict, ServiceError
 from hitl_desktop.session import OpenGate, ReviewSession
 from hitl_desktop.viewmodels.tasks import Tasks
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """What the reviewer has written about a gate but not yet decided."""
-
-    reason: str = ""
-    conditions: tuple[str, ...] = ()
-    severity: Severity | None = None
-    tags: tuple[str, ...] = ()
 
 
 class ReviewViewModel(QObject):

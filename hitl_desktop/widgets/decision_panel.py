@@ -14,8 +14,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from hitl_desktop.domain.decision import FEEDBACK_TAGS, Severity, Verdict
-from hitl_desktop.viewmodels.review import Draft, ReviewViewModel
+from hitl_desktop.domain.decision import FEEDBACK_TAGS, Draft, Severity, Verdict
+from hitl_desktop.viewmodels.review import ReviewViewModel
 from hitl_desktop.widgets.labels import label
 
 _REASON_HEIGHT = 62

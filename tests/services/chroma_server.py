@@ -1,6 +1,7 @@
 """A real Chroma server of its own process, and servers that only look like one."""
 
 import asyncio
+import os
 import signal
 import socket
 import subprocess
@@ -29,6 +30,8 @@ class ChromaServer:
     def stalled(self) -> Iterator[None]:
         """Let the server accept connections and answer nothing for the block."""
         self.process.send_signal(signal.SIGSTOP)
+        # The signal is taken a little later; until then, the server might still answer.
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
         try:
             yield
         finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,7 +28,9 @@ PREFIX = f"tenant:{TENANT}:asdlc"
 
 @asynccontextmanager
 async def following(server: Server, url: str = "") -> AsyncIterator[ReviewSession]:
-    settings = Settings(Path("/nowhere"), "rev@example.org", redis_url=url or server.url, multi_tenancy=True)
+    settings = Settings(
+        Path(os.environ["HITL_STATE_DIR"]), "rev@example.org", redis_url=url or server.url, multi_tenancy=True
+    )
     async with open_backend(settings) as backend, open_session(backend, TENANT) as session:
         yield session
 
@@ -152,7 +155,7 @@ async def test_two_tenants_never_see_each_other(server: Server) -> None:
     mine, theirs = gate_request("Mine"), gate_request("Theirs")
     await ask(server.url, TENANT, mine)
     await ask(server.url, "widgets-inc", theirs)
-    settings = Settings(Path("/nowhere"), "rev", redis_url=server.url, multi_tenancy=True)
+    settings = Settings(Path(os.environ["HITL_STATE_DIR"]), "rev", redis_url=server.url, multi_tenancy=True)
 
     async def seen(tenant: str) -> set[str]:
         async with open_backend(settings) as backend, open_session(backend, tenant) as session:

@@ -1,0 +1,141 @@
+"""One encrypted SQLite file: opening it, telling what is wrong with it, and its schema.
+
+A database without a key would silently be a plain file, and a wrong key looks like damage: both are checked.
+Every call blocks on the disk: only the store's own thread makes them.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hitl_desktop.store.errors import DamagedError, StoreError, StoreFullError, TooNewError, WrongKeyError
+from hitl_desktop.store.schema import APPLICATION_ID, MIGRATIONS
+
+if TYPE_CHECKING:  # only the store's thread needs it
+    import apsw
+
+MEMORY = Path(":memory:")
+_BUSY_MS = 5_000
+_PLAIN = b"SQLite format 3\x00"
+
+
+def open_database(path: Path, key: bytes) -> "apsw.Connection":
+    """Open the file at `path`, making it if it is absent, and bring its schema up to date.
+
+    Args:
+        path: the file; `MEMORY` for one that is never on disk and needs no key.
+        key: 32 bytes.
+
+    Raises:
+        WrongKeyError: the file is whole, as far as can be told, but not with this key.
+        DamagedError: it cannot be read.
+        TooNewError: a newer version of the application wrote it.
+        StoreFullError: the disk is full or cannot be written.
+    """
+    import apsw
+
+    in_memory = path == MEMORY
+    is_new = in_memory or not path.exists() or path.stat().st_size == 0
+    if is_new and not in_memory:
+        # SQLite would give it the account's usual mode.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+    connection = apsw.Connection(str(path))
+    try:
+        with sorted_out(path):
+            if not in_memory:
+                connection.pragma("cipher", "aegis")
+                connection.pragma("key", f"raw:{key.hex()}")
+            connection.set_busy_timeout(_BUSY_MS)
+            connection.pragma("temp_store", "memory")
+            _check(connection, path, is_new=is_new)
+            connection.pragma("journal_mode", "wal")
+            connection.pragma("synchronous", "normal")
+            connection.pragma("foreign_keys", True)  # noqa: FBT003 - apsw's own
+            _migrate(connection)
+            _refuse_plain(path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check(connection: "apsw.Connection", path: Path, *, is_new: bool) -> None:
+    import apsw
+
+    try:
+        version = connection.pragma("user_version")
+        application = connection.pragma("application_id")
+    except apsw.NotADBError:
+        raise _wrong_or_damaged(path) from None
+    if is_new or (version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchall()):
+        return
+    if application != APPLICATION_ID:
+        raise DamagedError("The file is another application's.")
+    if version > len(MIGRATIONS):
+        raise TooNewError("A newer version of this application wrote the file.")
+
+
+def _wrong_or_damaged(path: Path) -> StoreError:
+    """Tell a wrong key from damage: the page size of a sound file divides its length."""
+    with contextlib.suppress(OSError):
+        if path.stat().st_size % 4096:
+            return DamagedError("The file was cut off.")
+    return WrongKeyError("The key does not open the file, or its beginning is damaged.")
+
+
+def _refuse_plain(path: Path) -> None:
+    if path != MEMORY:
+        with path.open("rb") as file:
+            if file.read(len(_PLAIN)) == _PLAIN:
+                raise DamagedError("The file is not encrypted, so it is not used.")
+
+
+def _migrate(connection: "apsw.Connection") -> None:
+    version = connection.pragma("user_version")
+    if version == len(MIGRATIONS):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = connection.pragma("user_version")
+        for statements in MIGRATIONS[version:]:
+            connection.execute(statements)
+        connection.pragma("application_id", APPLICATION_ID)
+        connection.pragma("user_version", len(MIGRATIONS))
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+@contextlib.contextmanager
+def sorted_out(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into the store's, by cause."""
+    import apsw
+
+    try:
+        yield
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        raise DamagedError(f"The file is damaged ({error}).") from None
+    except (apsw.FullError, apsw.IOError, apsw.ReadOnlyError, apsw.CantOpenError) as error:
+        raise StoreFullError(
+            f"The disk with {path.parent} is full or cannot be written ({error}); free some space, nothing was kept."
+        ) from None
+    except apsw.BusyError:
+        raise StoreError("Another process holds the store for too long; nothing was kept, try again.") from None
+    except OSError as error:
+        raise StoreFullError(f"{path} cannot be opened: {error.strerror}.") from None
+
+
+@contextlib.contextmanager
+def transaction(connection: "apsw.Connection", *, durable: bool = False) -> Iterator[None]:
+    """Do the block as one transaction that writes; `durable` waits until the disk has it."""
+    connection.pragma("synchronous", "full" if durable else "normal")
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")

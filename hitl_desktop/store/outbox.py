@@ -1,0 +1,328 @@
+"""The outbox of one tenant on disk: each decision one committed row, until it is delivered or taken back.
+
+Several processes may share it. Who sends a row claims it with a lease first; a row whose sender is gone is `unknown`
+and sent again by its decision_id, which the server answers without writing twice.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgpack
+import msgspec
+
+from hitl_desktop.domain.decision import Decided, Decision
+from hitl_desktop.domain.gate import Gate
+from hitl_desktop.domain.outbox import AlreadyQueuedError, Cause, NotWithdrawableError, OutboxEntry, OutboxState
+from hitl_desktop.store.database import transaction
+from hitl_desktop.store.gates import listed
+
+if TYPE_CHECKING:  # only the store's thread needs it
+    import apsw
+
+DELIVERED_KEPT = 30 * 86_400.0
+"""Seconds for which a delivered row is kept, to be delivered again should the server have forgotten it."""
+LEASE = 12.0
+"""Seconds after which a row that is being sent is another process's to take up: longer than the server may take."""
+_ENTRY = "decision, gate, device, state, held_until, attempts, cause, problem, theirs"
+_decisions = msgspec.msgpack.Decoder(Decision)
+_gates = msgspec.msgpack.Decoder(Gate)
+_theirs = msgspec.msgpack.Decoder(Decided)
+_pack = msgspec.msgpack.Encoder().encode
+
+Fields = dict[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A row that this process sends: the decision, and the bundle's fields as the reviewer saw them."""
+
+    entry: OutboxEntry
+    fields: Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one sending."""
+
+    decision_id: str
+    state: OutboxState
+    cause: Cause = Cause.NONE
+    problem: str = ""
+    theirs: Decided | None = None
+
+
+class Outbox:
+    """The rows, and every way in which they change."""
+
+    def __init__(self, connection: "apsw.Connection") -> None:
+        self._connection = connection
+        self._sender = f"{socket.gethostname()} {os.getpid()}"
+
+    def add(self, entry: OutboxEntry, fields: Fields) -> None:
+        """Add a decision; it is on the disk when this returns.
+
+        Raises:
+            AlreadyQueuedError: a decision about the same gate is still on its way.
+        """
+        with transaction(self._connection, durable=True):
+            row = self._connection.execute(
+                f"SELECT {_ENTRY} FROM outbox WHERE request_id = ? AND state IN ('queued', 'sending', 'unknown')",
+                (entry.request_id,),
+            ).fetchone()
+            if row is not None:
+                raise AlreadyQueuedError(_entry(row))
+            self._insert(entry, msgpack.packb(fields))
+
+    def entries(self, delivered_since: float | None = None) -> list[OutboxEntry]:
+        """Return the rows in their order; delivered ones only since that time. Rows that cannot be read stay aside."""
+        rows = self._connection.execute(
+            f"SELECT {_ENTRY} FROM outbox WHERE state <> 'delivered' OR delivered_at >= ? ORDER BY seq",
+            (time.time() + 1 if delivered_since is None else delivered_since,),
+        )
+        return [entry for row in rows if (entry := _readable(row)) is not None]
+
+    def find(self, decision_id: str) -> OutboxEntry | None:
+        """Return one row, delivered or not."""
+        row = self._connection.execute(f"SELECT {_ENTRY} FROM outbox WHERE decision_id = ?", (decision_id,)).fetchone()
+        return None if row is None else _readable(row)
+
+    def fields(self, decision_id: str) -> Fields:
+        """Return the bundle's fields that a row's decision is about; nothing if there is no such row."""
+        row = self._connection.execute("SELECT fields FROM outbox WHERE decision_id = ?", (decision_id,)).fetchone()
+        return {} if row is None else msgpack.unpackb(row[0])
+
+    def claim(self, now: float, limit: int, only: str | None = None) -> list[Claimed]:
+        """Take rows that are due, at most `limit`, or the one named: they are `sending` until settled."""
+        claimed: list[Claimed] = []
+        with transaction(self._connection):
+            self._take_up(now)
+            rows: list[Any] = self._connection.execute(
+                f"SELECT {_ENTRY}, fields, decision_id FROM outbox WHERE state IN ('unknown', 'queued') "
+                "AND (held_until IS NULL OR held_until <= ?1) AND (?3 IS NULL OR decision_id = ?3) "
+                "ORDER BY seq LIMIT ?2",
+                (now, limit, only),
+            ).fetchall()
+            for *row, fields, decision_id in rows:
+                if (entry := _readable(row)) is None:
+                    self._set_aside(decision_id)
+                else:
+                    claimed.append(Claimed(entry, msgpack.unpackb(fields)))
+            self._connection.executemany(
+                "UPDATE outbox SET state = 'sending', attempts = attempts + 1, sender = ?, lease = ?, problem = '' "
+                "WHERE decision_id = ?",
+                ((self._sender, now + LEASE, one.entry.decision_id) for one in claimed),
+            )
+        return claimed
+
+    def settle(self, outcomes: Iterable[Outcome], now: float, run_id: str = "") -> None:
+        """Enter what became of rows that were sent; `run_id` is the server's, by which they are checked later on."""
+        with transaction(self._connection):
+            for outcome in outcomes:
+                delivered = outcome.state is OutboxState.DELIVERED
+                self._connection.execute(
+                    "UPDATE outbox SET state = ?, cause = ?, problem = ?, theirs = ?, sender = NULL, lease = NULL, "
+                    "delivered_at = coalesce(?, delivered_at), run_id = ? WHERE decision_id = ?",
+                    (
+                        outcome.state.value,
+                        outcome.cause.value,
+                        outcome.problem,
+                        None if outcome.theirs is None else _pack(outcome.theirs),
+                        now if delivered else None,
+                        run_id if delivered else None,
+                        outcome.decision_id,
+                    ),
+                )
+
+    def unsent(self, decision_ids: Sequence[str], problem: str) -> None:
+        """Put rows back that were claimed and never sent."""
+        with transaction(self._connection):
+            self._connection.executemany(
+                "UPDATE outbox SET state = CASE WHEN attempts > 1 THEN 'unknown' ELSE 'queued' END, "
+                "attempts = attempts - 1, problem = ?, sender = NULL, lease = NULL "
+                "WHERE decision_id = ? AND state = 'sending'",
+                ((problem, decision_id) for decision_id in decision_ids),
+            )
+
+    def withdraw(self, decision_id: str) -> None:
+        """Take a decision back.
+
+        Raises:
+            NotWithdrawableError: it was sent, or there is no such row.
+        """
+        with transaction(self._connection, durable=True):
+            entry = self.find(decision_id)
+            if entry is None or not entry.can_be_withdrawn:
+                raise NotWithdrawableError
+            self._connection.execute("DELETE FROM outbox WHERE decision_id = ?", (decision_id,))
+
+    def close(self, decision_id: str) -> None:
+        """Forget a row that waits for an answer, now that it has one; nothing happens to one that is on its way."""
+        with transaction(self._connection, durable=True):
+            self._connection.execute(
+                "DELETE FROM outbox WHERE decision_id = ? AND state IN ('conflict', 'expired', 'refused')",
+                (decision_id,),
+            )
+
+    def retry(self, decision_id: str | None = None) -> int:
+        """Queue one row that waits for an answer again, or all that were refused; return how many."""
+        with transaction(self._connection, durable=True):
+            chosen = (
+                ("state = 'refused'", ())
+                if decision_id is None
+                else ("state IN ('refused', 'conflict', 'expired') AND decision_id = ?", (decision_id,))
+            )
+            self._connection.execute(
+                f"UPDATE OR IGNORE outbox SET state = 'queued', cause = '', problem = '', theirs = NULL, "
+                f"held_until = NULL WHERE {chosen[0]}",
+                chosen[1],
+            )
+            return int(self._connection.changes())
+
+    def release(self, decision_id: str | None = None) -> None:
+        """End the time in which a decision, or every one, can be undone."""
+        with transaction(self._connection, durable=True):
+            self._connection.execute(
+                "UPDATE outbox SET held_until = NULL WHERE state = 'queued' AND (?1 IS NULL OR decision_id = ?1)",
+                (decision_id,),
+            )
+
+    def next_due(self) -> float | None:
+        """Return when, in seconds since 1970, the next row is due to be sent; None if none is left to send."""
+        row = self._connection.execute(
+            "SELECT min(coalesce(CASE state WHEN 'sending' THEN lease ELSE held_until END, 0)) FROM outbox "
+            "WHERE state IN ('queued', 'unknown', 'sending')"
+        ).fetchone()
+        return None if row is None or row[0] is None else float(row[0])
+
+    def delivered_under_another(self, run_id: str, limit: int) -> list[Claimed]:
+        """Return delivered rows that the server's present run, `run_id`, has not confirmed yet."""
+        rows = self._connection.execute(
+            f"SELECT {_ENTRY}, fields FROM outbox WHERE state = 'delivered' AND run_id IS NOT ? ORDER BY seq LIMIT ?",
+            (run_id, limit),
+        ).fetchall()
+        return [
+            Claimed(entry, msgpack.unpackb(fields)) for *row, fields in rows if (entry := _readable(row)) is not None
+        ]
+
+    def confirm(self, decision_ids: Iterable[str], run_id: str) -> None:
+        """Note that the server's run `run_id` has these decisions."""
+        with transaction(self._connection):
+            self._connection.executemany(
+                "UPDATE outbox SET run_id = ? WHERE decision_id = ?", ((run_id, one) for one in decision_ids)
+            )
+
+    def forgotten(self, decision_ids: Iterable[str]) -> None:
+        """Queue delivered rows again, which the server has lost."""
+        with transaction(self._connection, durable=True):
+            self._connection.executemany(
+                "UPDATE OR IGNORE outbox SET state = 'unknown' WHERE decision_id = ? AND state = 'delivered'",
+                ((one,) for one in decision_ids),
+            )
+
+    def forget_old(self, now: float) -> None:
+        """Forget what was delivered long ago."""
+        with transaction(self._connection):
+            self._connection.execute(
+                "DELETE FROM outbox WHERE state = 'delivered' AND delivered_at < ?", (now - DELIVERED_KEPT,)
+            )
+
+    def insert_rescued(self, row: Sequence[Any]) -> None:
+        """Add a row that was read from a damaged file, as it stood there."""
+        decision, gate, device, state, held_until, attempts, cause, problem, theirs, fields = row
+        entry = _entry((decision, gate, device, state, held_until, attempts, cause, problem, theirs))
+        if entry.state is OutboxState.SENDING:
+            state = OutboxState.UNKNOWN.value
+        self._connection.execute(
+            "INSERT OR IGNORE INTO outbox(decision_id, request_id, state, decision, gate, fields, device, attempts, "
+            "cause, problem, theirs, delivered_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                entry.decision_id,
+                entry.request_id,
+                state,
+                decision,
+                gate,
+                fields,
+                device,
+                attempts,
+                cause,
+                problem,
+                theirs,
+                time.time() if entry.state is OutboxState.DELIVERED else None,
+            ),
+        )
+
+    def _insert(self, entry: OutboxEntry, fields: bytes) -> None:
+        self._connection.execute(
+            "INSERT INTO outbox(decision_id, request_id, state, decision, gate, fields, device, held_until) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                entry.decision_id,
+                entry.request_id,
+                entry.state.value,
+                _pack(entry.decision),
+                _pack(entry.gate),
+                fields,
+                entry.device,
+                None if entry.held_until is None else entry.held_until.timestamp(),
+            ),
+        )
+
+    def _take_up(self, now: float) -> None:
+        """Make rows `unknown` whose sender has ended, or has not answered for a lease."""
+        rows: list[Any] = self._connection.execute(
+            "SELECT decision_id, sender, lease FROM outbox WHERE state = 'sending'"
+        ).fetchall()
+        orphans = [name for name, sender, lease in rows if now >= (lease or 0) or self._has_ended(sender)]
+        self._connection.executemany(
+            "UPDATE outbox SET state = 'unknown', sender = NULL, lease = NULL WHERE decision_id = ?",
+            ((name,) for name in orphans),
+        )
+
+    def _has_ended(self, sender: str | None) -> bool:
+        host, _, pid = (sender or "").rpartition(" ")
+        if sender == self._sender or host != socket.gethostname() or os.name != "posix":
+            return False
+        try:
+            os.kill(int(pid), 0)
+        except (ProcessLookupError, ValueError):
+            return True
+        except PermissionError:
+            return False
+        return False
+
+    def _set_aside(self, decision_id: str) -> None:
+        self._connection.execute(
+            "UPDATE outbox SET state = 'refused', cause = 'damaged' WHERE decision_id = ?", (decision_id,)
+        )
+
+
+def _readable(row: Sequence[Any]) -> OutboxEntry | None:
+    try:
+        return _entry(row)
+    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError):
+        return None
+
+
+def _entry(row: Sequence[Any]) -> OutboxEntry:
+    decision, gate, device, state, held_until, attempts, cause, problem, theirs = row
+    return OutboxEntry(
+        decision=_decisions.decode(decision),
+        gate=_gates.decode(gate),
+        device=device,
+        state=OutboxState(state),
+        held_until=None if held_until is None else datetime.fromtimestamp(held_until, UTC),
+        attempts=attempts,
+        cause=Cause(cause),
+        problem=problem,
+        theirs=None if theirs is None else _theirs.decode(theirs),
+    )
+
+
+def entry_of(decision: Decision, gate: Gate, device: str, held_until: datetime | None) -> OutboxEntry:
+    """Return a new entry about `gate` as the reviewer saw it."""
+    return OutboxEntry(decision, listed(gate), device, held_until=held_until)

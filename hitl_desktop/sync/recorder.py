@@ -1,0 +1,78 @@
+"""Keeps what the server told on this machine: every change of the book, gathered and written in the store's thread."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+from hitl_desktop.domain.gate import Gate
+from hitl_desktop.store.errors import StoreError
+from hitl_desktop.store.gates import listed
+from hitl_desktop.store.tenant_store import StoreThread, TenantStore
+from hitl_desktop.sync.book import Change, GateBook
+
+CACHED_PAGE = 500
+_GATHERED_FOR = 0.2
+_WRITTEN_TOGETHER = 250
+
+
+class Recorder:
+    """Writes a book's changes as long as `run` runs. `problem` says why they cannot be kept; empty where they are."""
+
+    def __init__(self, disk: StoreThread, book: GateBook) -> None:
+        self._disk = disk
+        self._book = book
+        self._gates: dict[str, Gate] = {}
+        self._gone: set[str] = set()
+        self._changed = asyncio.Event()
+        self.problem = ""
+
+    async def load(self) -> None:
+        """Put what is kept into the book, the first rows at once.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        pages = await self._disk(lambda store: store.gates.pages(CACHED_PAGE) if store.is_durable else iter(()))
+        while page := await self._disk(lambda _store: next(pages, None)):
+            self._book.put(((gate.request_id, gate) for gate in page), bulk=True)
+
+    async def run(self) -> None:
+        """Follow the book until cancelled."""
+        self._book.follow(self.note, replay=False)
+        try:
+            while True:
+                await self._changed.wait()
+                await asyncio.sleep(_GATHERED_FOR)
+                await self.flush()
+        finally:
+            self._book.unfollow(self.note)
+
+    def note(self, change: Change) -> None:
+        """Take note of a change."""
+        for gate in change.gates:
+            self._gates[gate.request_id] = gate
+            self._gone.discard(gate.request_id)
+        self._gone.update(change.gone)
+        self._changed.set()
+
+    async def flush(self) -> None:
+        """Write what was gathered. A full disk keeps nobody from reviewing: it is told, and tried again later."""
+        self._changed.clear()
+        while self._gates or self._gone:
+            names = list(self._gates)[:_WRITTEN_TOGETHER]
+            taken = {name: self._gates.pop(name) for name in names}
+            gates, gone = [listed(gate) for gate in taken.values()], tuple(self._gone)
+            self._gone.clear()
+            try:
+                await self._disk(partial(_put, gates=gates, gone=gone))
+            except StoreError as error:
+                self.problem = str(error)
+                self._gates = {**taken, **self._gates}
+                self._gone.update(gone)
+                return
+            self.problem = ""
+
+
+def _put(store: TenantStore, gates: Sequence[Gate], gone: Sequence[str]) -> None:
+    if store.is_durable:
+        store.gates.put(gates, gone)
