@@ -2,7 +2,6 @@
 
 import asyncio
 import contextvars
-import traceback
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from random import Random
@@ -21,7 +20,7 @@ from hitl_desktop.services.history import History
 from hitl_desktop.services.knowledge import KnowledgeHit, KnowledgeStore
 from hitl_desktop.session.backend import Backend
 from hitl_desktop.session.outbox import OutboxDesk, Words
-from hitl_desktop.session.workers import Workers, end, report
+from hitl_desktop.session.workers import Workers
 from hitl_desktop.store.errors import StoreError
 from hitl_desktop.store.tenant_store import StoreThread, open_store
 from hitl_desktop.sync.book import GateBook
@@ -65,13 +64,13 @@ class ReviewSession:
         self.outbox = OutboxDesk(outbound, disk, self.reviewer)
         self._workers = Workers(backend, disk, self._reader, self._inbound, outbound, self.book, self.monitor)
 
-    async def run(self) -> None:
-        """Show what is kept on this machine, keep it equal to the server, and deliver the outbox, until cancelled."""
-        try:
-            await self._workers.run()
-        except asyncio.CancelledError as ended:
-            # What its frames hold is the tenant's; without this it would stay until the collector comes round.
-            traceback.clear_frames(ended.__traceback__)
+    def start(self) -> None:
+        """Show what is kept on this machine, keep it equal to the server, and deliver the outbox, until `stop`."""
+        self._workers.start()
+
+    async def stop(self) -> None:
+        """End all work."""
+        await self._workers.stop()
 
     async def notice(self) -> str:
         """Return what the reviewer should know of what is kept on this machine; empty where all is well."""
@@ -311,10 +310,9 @@ async def open_session(
         if not live:
             yield session
             return
-        following = asyncio.create_task(session.run())
-        following.add_done_callback(report)
+        session.start()
         try:
             yield session
         finally:
-            await end(following)
+            await session.stop()
             collector_freed()

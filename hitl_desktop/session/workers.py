@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+import time
+import traceback
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from hitl_desktop.services.errors import ServiceError
@@ -23,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 class Workers:
-    """The tasks of one session; `run` ends them all with it."""
+    """The tasks of one session, from `start` to `stop`."""
 
     def __init__(
         self,
@@ -44,26 +46,44 @@ class Workers:
         self._monitor = monitor
         self._recorder = Recorder(disk, book)
         self._switched = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._unfollow: Callable[[], None] = lambda: None
 
-    async def run(self) -> None:
-        """Load what is kept, then work until cancelled; while the reviewer works offline, only the disk is used."""
-        unfollow = self._backend.on_switch(lambda _offline: self._switched.set())
-        recording = None
-        try:
-            await self._load()
-            recording = asyncio.create_task(self._recorder.run())
-            while True:
-                self._switched.clear()
-                if self._backend.is_offline:
-                    self._monitor.tell(Connectivity(Phase.AWAY, _AWAY))
-                    await self._switched.wait()
-                else:
-                    await self._while_online()
-        finally:
-            unfollow()
-            if recording is not None:
-                await end(recording)
-            await self._recorder.flush()
+    def start(self) -> None:
+        """Load what is kept, then work until `stop`; while the reviewer works offline, only the disk is used."""
+        self._unfollow = self._backend.on_switch(lambda _offline: self._switched.set())
+        self._spawn(self._work())
+
+    async def stop(self) -> None:
+        """End all work, and write what was gathered."""
+        self._unfollow()
+        while self._tasks:
+            await ended(self._tasks)
+        await self._recorder.flush()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = asyncio.create_task(_let_go(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(_report)
+        return task
+
+    async def _work(self) -> None:
+        await self._load()
+        self._spawn(self._recorder.run())
+        while True:
+            self._switched.clear()
+            online: list[asyncio.Task[None]] = []
+            if self._backend.is_offline:
+                self._monitor.tell(Connectivity(Phase.AWAY, _AWAY))
+            else:
+                self._monitor.tell(Connectivity(Phase.CONNECTING))
+                online = [self._spawn(work) for work in self._both_ways()]
+            await self._switched.wait()
+            await ended(online)
+
+    def _both_ways(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        return self._inbound.run(), self._outbound.run(), self._prefetch()
 
     async def catch_up(self) -> None:
         """Take in once what the server has, and keep it.
@@ -86,18 +106,6 @@ class Workers:
         except StoreError as error:  # go on: what is kept cannot be shown, what the server has can
             self._recorder.problem = str(error)
 
-    async def _while_online(self) -> None:
-        self._monitor.tell(Connectivity(Phase.CONNECTING))
-        works: tuple[Coroutine[Any, Any, None], ...] = (self._inbound.run(), self._outbound.run(), self._prefetch())
-        tasks = [asyncio.create_task(work) for work in works]
-        for task in tasks:
-            task.add_done_callback(report)
-        try:
-            await self._switched.wait()
-        finally:
-            for task in tasks:
-                await end(task)
-
     async def _prefetch(self) -> None:
         """Keep the evidence of what waits, now and whenever more has come."""
         seen: set[str] = set()
@@ -119,22 +127,28 @@ class Workers:
 
 
 def _forget_old(store: TenantStore) -> None:
-    import time
-
     store.outbox.forget_old(time.time())
     store.gates.forget_old()
     store.drafts.forget_old()
 
 
-async def end(task: "asyncio.Task[Any]") -> None:
-    """Cancel a task and wait until it has ended."""
-    # Until Python 3.12, a cancellation that meets the end of a wait is lost: it is sent again until the task has ended.
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=_CANCEL_AGAIN)
+async def _let_go(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except asyncio.CancelledError as end:
+        # What its frames hold is the tenant's; without this it would stay until the collector comes round.
+        traceback.clear_frames(end.__traceback__)
 
 
-def report(task: "asyncio.Task[Any]") -> None:
-    """Log why a task of a session ended that should not have."""
+async def ended(tasks: Iterable["asyncio.Task[None]"]) -> None:
+    """Cancel tasks and return when they have ended."""
+    # Until Python 3.12, a cancellation that meets the end of a wait is lost: it is sent again until they have ended.
+    while left := [task for task in tasks if not task.done()]:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=_CANCEL_AGAIN)
+
+
+def _report(task: "asyncio.Task[None]") -> None:
     if not task.cancelled() and (error := task.exception()):
         _log.error("A session's work ended unexpectedly", exc_info=error)
