@@ -4,7 +4,7 @@ import os
 import sys
 
 _SUPERVISE = "supervise-workspace"
-_WINDOW_OPTIONS = ("--tenant", "--new-window")
+_WINDOW_OPTIONS = ("--tenant", "--new-window", "--offline")
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ _PAINTED_WITHIN_MS = 2_000
 
 def run_window(arguments: Sequence[str]) -> int:
     """Open a window and return the exit code once the last one is closed."""
-    tenant = _tenant(arguments) if arguments else None
+    tenant, offline = _asked(arguments) if arguments else (None, False)
     application = QApplication(["hitl-desktop"])
     application.setApplicationName("HITL Desktop")
     application.setDesktopFileName("io.github.hitl_desktop.HITLDesktop")
@@ -40,19 +40,20 @@ def run_window(arguments: Sequence[str]) -> int:
     theme.apply(application)
     _paint(window)
     try:
-        return _follow(settings, window, instance, tenant)
+        return _follow(settings, window, instance, tenant, offline=offline)
     finally:
         instance.release()
 
 
-def _tenant(arguments: Sequence[str]) -> str | None:
+def _asked(arguments: Sequence[str]) -> tuple[str | None, bool]:
     import argparse
 
     parser = argparse.ArgumentParser(prog="hitl-desktop")
     parser.add_argument("--tenant", help="the tenant to open a window for")
     parser.add_argument("--new-window", action="store_true", help="open one more window")
-    tenant: str | None = parser.parse_args(arguments).tenant
-    return tenant
+    parser.add_argument("--offline", action="store_true", help="begin without the network")
+    asked = parser.parse_args(arguments)
+    return asked.tenant, asked.offline
 
 
 def _settings() -> Settings | None:
@@ -81,7 +82,7 @@ def _paint(window: MainWindow) -> None:
     window.painted.disconnect(waiting.quit)
 
 
-def _follow(settings: Settings, window: MainWindow, instance: Instance, tenant: str | None) -> int:
+def _follow(settings: Settings, window: MainWindow, instance: Instance, tenant: str | None, *, offline: bool) -> int:
     import asyncio
 
     import qasync
@@ -90,7 +91,7 @@ def _follow(settings: Settings, window: MainWindow, instance: Instance, tenant: 
         # In a thread, since importing the servers' libraries would hold the window for a quarter of a second.
         module = await asyncio.to_thread(importlib.import_module, "hitl_desktop.app.windows")
         windows = module.Windows(settings, window, instance)
-        await windows.run(tenant)
+        await windows.run(tenant, offline=offline)
 
     loop = qasync.QEventLoop(QApplication.instance())
     with loop:

@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
+from hitl_desktop.app.couriers import Couriers
 from hitl_desktop.app.instance import Instance
 from hitl_desktop.app.visits import Visits
 from hitl_desktop.demo import fill_demo
@@ -23,6 +24,7 @@ from hitl_desktop.widgets.gate_pane import Place
 from hitl_desktop.widgets.main_window import MainWindow
 
 _COUNT_EVERY = 20.0
+_LAST_DELIVERY = 2.0
 _log = logging.getLogger(__name__)
 
 
@@ -86,11 +88,13 @@ class Windows:
         self._saving = asyncio.Lock()
         self._remembered: tuple[WindowState, ...] = ()
         self._count_now = asyncio.Event()
+        self._couriers: Couriers | None = None
 
-    async def run(self, tenant_id: str | None) -> None:
-        """Serve the windows until the last one is closed."""
+    async def run(self, tenant_id: str | None, *, offline: bool = False) -> None:
+        """Serve the windows until the last one is closed; `offline` begins without the network."""
         try:
             async with open_backend(self._settings) as backend:
+                backend.work_offline(offline=offline)
                 await self._serve_all(backend, tenant_id)
         except LocalWorkspaceError as error:
             closed = asyncio.Event()
@@ -104,6 +108,7 @@ class Windows:
         self._recent = await asyncio.to_thread(self._store.recent_tenants)
         self._instance.asked.connect(lambda tenant: self._open(backend, tenant or None))
         self._instance.listen()
+        couriers = self._couriers = Couriers(backend, self._shown, self._tell)
         states = remembered or (WindowState(_new_id()),)
         if tenant_id is not None:
             states = (WindowState(_new_id(), tenant_id),)
@@ -111,8 +116,12 @@ class Windows:
         for state in states[1:]:
             self._open(backend, state.tenant_id, state)
         self._errand(self._count(backend))
+        self._errand(couriers.run())
         try:
             await self._all_closed.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_DELIVERY):
+                    await couriers.deliver_now()
         finally:
             for errand in tuple(self._errands):
                 errand.cancel()
@@ -133,6 +142,8 @@ class Windows:
         window.tenants_opening.connect(self._count_now.set)
         window.new_window_wanted.connect(lambda: self._open(backend, controller.state.tenant_id))
         window.quit_wanted.connect(self._quit)
+        window.offline_switched.connect(lambda offline: self._work_offline(backend, offline=offline))
+        window.toolbar.show_offline(offline=backend.is_offline)
         window.demo_wanted.connect(lambda: self._errand(self._fill(backend, controller)))
         window.closed.connect(controller.close)
         controller.task = asyncio.get_running_loop().create_task(self._serve(backend, controller))
@@ -158,6 +169,8 @@ class Windows:
                         await view.close()
                         view.deleteLater()
                         await controller.visits.left(session, following)
+                if self._couriers is not None:
+                    self._couriers.look()
             except TenantNotSetError:
                 window.show_no_tenant(can_fill=self._settings.is_embedded)
                 following = await controller.next_tenant()
@@ -172,6 +185,19 @@ class Windows:
                 following = await controller.next_tenant()
             wanted = following if following is not None else wanted
         await self._ended(controller)
+
+    def _tell(self, text: str) -> None:
+        self._controllers[0].window.show_problem(text)
+
+    def _shown(self) -> set[str | None]:
+        return {controller.state.tenant_id for controller in self._controllers if not controller.closed}
+
+    def _work_offline(self, backend: Backend, *, offline: bool) -> None:
+        backend.work_offline(offline=offline)
+        for controller in self._controllers:
+            controller.window.toolbar.show_offline(offline=offline)
+        if not offline and self._couriers is not None:
+            self._couriers.look()
 
     async def _record(self, backend: Backend, controller: _Controller, tenant_id: str | None) -> None:
         if tenant_id is not None:

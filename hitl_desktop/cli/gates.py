@@ -6,7 +6,6 @@ import click
 
 from hitl_desktop.cli.output import (
     decided_document,
-    entry_document,
     gate_document,
     now,
     plain,
@@ -32,6 +31,7 @@ from hitl_desktop.domain.gate import Gate, Quarantined, Record
 from hitl_desktop.services.errors import Unavailable
 from hitl_desktop.services.evidence import inline_evidence
 from hitl_desktop.session import ReviewSession
+from hitl_desktop.session.export import entry_document
 from hitl_desktop.session.outbox import Words
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import click
 
-from hitl_desktop.cli.output import entry_document, plain, print_json
+from hitl_desktop.cli.output import plain, print_json
 from hitl_desktop.cli.running import DONE, backend, json_option, run, tenant_option
 from hitl_desktop.domain.outbox import OutboxEntry
 from hitl_desktop.services.errors import NotFound
+from hitl_desktop.session.export import entry_document, export_document
 from hitl_desktop.store.outbox import DELIVERED_KEPT
 from hitl_desktop.store.tenant_store import StoreThread, kept_tenants, open_store
 from hitl_desktop.tenancy import TenantNames, TenantNotAllowedError
@@ -146,9 +147,7 @@ async def _export(decision_ids: Sequence[str], output: Path | None, tenant: str 
         exported: list[dict[str, Any]] = []
         for entry in entries:
             fields = await disk(lambda store, name=entry.decision_id: store.outbox.fields(name))  # type: ignore[misc]
-            bundle = {key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in fields.items()}
-            feedback = entry.decision.feedback
-            exported.append({**entry_document(entry, chosen), "feedback": feedback, "evidence_bundle": bundle})
+            exported.append(export_document(entry, chosen, fields))
     document = {"tenant_id": chosen, "decisions": exported}
     if output is None:
         print_json(document)

@@ -10,7 +10,6 @@ import click
 
 from hitl_desktop.domain.decision import Decided
 from hitl_desktop.domain.gate import Gate, Quarantined
-from hitl_desktop.domain.outbox import OutboxEntry
 from hitl_desktop.domain.projection import state_of
 from hitl_desktop.domain.time import format_time
 from hitl_desktop.services.evidence import Evidence
@@ -76,28 +75,6 @@ def decided_document(decided: Decided, tenant_id: str | None, evidence_digest: s
         "conditions": list(decided.conditions),
         "decided_at": None if decided.decided_at is None else format_time(decided.decided_at),
         "evidence_digest": evidence_digest,
-    }
-
-
-def entry_document(entry: OutboxEntry, tenant_id: str | None) -> dict[str, Any]:
-    """Return a row of the outbox as the JSON schema has it."""
-    decision, theirs = entry.decision, entry.theirs
-    return {
-        "tenant_id": tenant_id,
-        "decision_id": decision.decision_id,
-        "request_id": decision.request_id,
-        "verdict": decision.verdict.value,
-        "state": entry.state.value,
-        "summary": entry.gate.summary,
-        "reviewer": decision.reviewer,
-        "reason": decision.reason,
-        "conditions": list(decision.conditions),
-        "decided_at": format_time(decision.decided_at),
-        "evidence_digest": decision.evidence_digest,
-        "device": entry.device,
-        "cause": entry.cause.value,
-        "problem": entry.problem,
-        "theirs": None if theirs is None else decided_document(theirs, tenant_id, ""),
     }
 
 

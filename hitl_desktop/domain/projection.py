@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from hitl_desktop.domain.gate import Gate, GateStatus
+from hitl_desktop.domain.outbox import OutboxEntry, OutboxState
 
 EXPIRING_WITHIN = timedelta(hours=4)
 """How soon a gate must expire to stand in the queue of expiring ones."""
@@ -17,25 +18,48 @@ class Queue(StrEnum):
 
     PENDING = "pending"
     EXPIRING = "expiring"
+    OUTBOX = "outbox"
+    CONFLICTS = "conflicts"
     DECIDED = "decided"
     QUARANTINE = "quarantine"
 
 
 class GateState(StrEnum):
-    """What a gate is to its reviewer; overdue is pending on the wire but can no longer be decided."""
+    """What a gate is to its reviewer; overdue is pending on the wire but can no longer be decided.
+
+    From queued to refused it is the state of the reviewer's own decision, not yet the server's.
+    """
 
     PENDING = "pending"
     OVERDUE = "overdue"
     APPROVED = "approved"
     REJECTED = "rejected"
     EXPIRED = "expired"
+    QUEUED = "queued"
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+    CONFLICT = "conflict"
+    REFUSED = "refused"
 
 
-def state_of(gate: Gate, now: datetime) -> GateState:
-    """Return the state of `gate` at `now`."""
+def state_of(gate: Gate, now: datetime, entry: OutboxEntry | None = None) -> GateState:
+    """Return the state of `gate` at `now`, with the reviewer's own decision in the outbox, if there is one."""
+    if entry is not None and entry.state is not OutboxState.DELIVERED:
+        return GateState(entry.state.value)
+    if entry is not None and gate.status is GateStatus.PENDING:
+        return GateState(entry.decision.verdict.value)
     if gate.status is GateStatus.PENDING and gate.is_overdue(now):
         return GateState.OVERDUE
     return GateState(gate.status)
+
+
+def queue_of(gate: Gate, entry: OutboxEntry | None = None) -> Queue:
+    """Return the queue in which `gate` stands first of all: an expiring one waits, too."""
+    if entry is not None and entry.state.is_open:
+        return Queue.OUTBOX
+    if entry is not None and entry.state.needs_answer:
+        return Queue.CONFLICTS
+    return Queue.PENDING if gate.status is GateStatus.PENDING and entry is None else Queue.DECIDED
 
 
 def is_expiring(gate: Gate, now: datetime) -> bool:

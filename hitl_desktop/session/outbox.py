@@ -187,6 +187,14 @@ class OutboxDesk:
         await self._disk(lambda store: store.outbox.close(decision_id))
         self._outbound.forget(decision_id)
 
+    async def next_due(self) -> float | None:
+        """Return when, in seconds since 1970, the next row is due to be sent; None if none is left to send.
+
+        Raises:
+            StoreError: the disk.
+        """
+        return await self._disk(lambda store: store.outbox.next_due())
+
     async def deliver(self) -> None:
         """Deliver all that is due, and wait for what another process is sending.
 
@@ -219,6 +227,8 @@ class OutboxDesk:
 
     async def _result(self, decision_id: str) -> Decided:
         entry = await self.find(decision_id)
+        if entry.state is OutboxState.QUEUED and await self._taken_back(decision_id):
+            raise Unavailable(entry.problem or "The server cannot be reached; nothing was written.")
         if entry.state is OutboxState.DELIVERED:
             return _decided(entry.decision)
         if entry.state.needs_answer:

@@ -4,11 +4,13 @@ import asyncio
 import contextvars
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from datetime import timedelta
 from random import Random
 from typing import Unpack
 
 from hitl_desktop.domain.decision import Decided, Draft, Verdict
 from hitl_desktop.domain.gate import Gate, Record
+from hitl_desktop.domain.outbox import OutboxEntry
 from hitl_desktop.services.adoption import Adoption
 from hitl_desktop.services.connection import Connection, connect
 from hitl_desktop.services.encoding import GateRequest
@@ -22,10 +24,11 @@ from hitl_desktop.session.backend import Backend
 from hitl_desktop.session.outbox import OutboxDesk, Words
 from hitl_desktop.session.workers import Workers
 from hitl_desktop.store.errors import StoreError
+from hitl_desktop.store.evidence import Found
 from hitl_desktop.store.tenant_store import StoreThread, open_store
 from hitl_desktop.sync.book import GateBook
 from hitl_desktop.sync.collector import collector_freed
-from hitl_desktop.sync.evidence import EvidenceReader, OpenGate
+from hitl_desktop.sync.evidence import EvidenceReader, OpenGate, opened_from
 from hitl_desktop.sync.inbound import Inbound
 from hitl_desktop.sync.monitor import Monitor, Phase
 from hitl_desktop.sync.outbound import Outbound
@@ -191,6 +194,27 @@ class ReviewSession:
         self.outbox.reviewer = self.reviewer
         return await self.outbox.decide(gate, verdict, **words)
 
+    async def submit(self, gate: Gate, verdict: Verdict, **words: Unpack[Words]) -> OutboxEntry | Decided:
+        """Decide about `gate` and wait for no server: the decision is on the disk, and can be undone for a while.
+
+        Where nothing may be kept on disk, it is sent and waited for, since it could not outlive this process.
+
+        Raises:
+            Errors as for `decide`.
+        """
+        if await self.outbox.is_durable():
+            hold = timedelta(seconds=self._backend.settings.undo_seconds)
+            return await self.outbox.queue(gate, verdict, hold=hold, **words)
+        return await self.decide(gate, verdict, **words)
+
+    async def as_decided(self, entry: OutboxEntry) -> OpenGate:
+        """Return the gate with its evidence as they were when the reviewer decided.
+
+        Raises:
+            StoreError: they cannot be read.
+        """
+        return opened_from(entry.gate, await self.outbox.fields(entry.decision_id))
+
     async def sync(self) -> None:
         """Deliver all that is due, then take in what the server has.
 
@@ -277,9 +301,19 @@ class ReviewSession:
 
         Raises:
             NotFound: there is no knowledge store here.
-            ServiceError: it cannot be reached.
+            ServiceError: it cannot be reached, or the reviewer works offline; `search_kept` can be asked then.
         """
+        if self._backend.is_offline:
+            raise Unavailable("Working offline, the tenant's documents cannot be searched")
         return await (await self.knowledge()).search(text)
+
+    async def search_kept(self, text: str) -> tuple[Found, ...]:
+        """Return the gates whose evidence, as far as it is kept on this machine, holds every word of `text`.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        return await self._reader.search(text)
 
 
 @asynccontextmanager

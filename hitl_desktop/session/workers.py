@@ -5,8 +5,10 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from typing import Any
 
+from hitl_desktop.services.connection import ANSWER_WITHIN
 from hitl_desktop.services.errors import ServiceError
 from hitl_desktop.session.backend import Backend
 from hitl_desktop.store.errors import StoreError
@@ -56,10 +58,18 @@ class Workers:
 
     async def stop(self) -> None:
         """End all work, and write what was gathered."""
+        await self._last_sending()
         self._unfollow()
         while self._tasks:
             await ended(self._tasks)
         await self._recorder.flush()
+
+    async def _last_sending(self) -> None:
+        """What is in memory alone would end with it, so its last sending is waited for."""
+        with suppress(StoreError, TimeoutError, asyncio.CancelledError):
+            if not await self._disk(lambda store: store.is_durable):
+                async with asyncio.timeout(ANSWER_WITHIN):
+                    await self._outbound.drained()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(_let_go(work))

@@ -23,7 +23,7 @@ class Change:
     """What came or went, once.
 
     `gates` are new or newer; `quarantined` likewise, by key; `gone` are the request ids and keys that left.
-    `decisions` are the request ids whose own decision in the outbox came, moved on or was taken back.
+    `decisions` are the gates whose own decision in the outbox came, moved on, or (None) is no longer there.
     `missed_restarts` are tasks whose agents have not started again after a rejection. `bulk` marks the pages of a load,
     which may be shown a little later.
     """
@@ -33,7 +33,7 @@ class Change:
     gone: tuple[str, ...] = ()
     clashes: tuple[Clash, ...] = ()
     missed_restarts: tuple[str, ...] = ()
-    decisions: tuple[str, ...] = ()
+    decisions: tuple[tuple[str, OutboxEntry | None], ...] = ()
     bulk: bool = False
 
 
@@ -70,7 +70,7 @@ class GateBook:
             return
         if self._gates or self._quarantined or self._decisions:
             gates, quarantined = tuple(self._gates.values()), tuple(self._quarantined.values())
-            follower(Change(gates, quarantined, decisions=tuple(self._decisions), bulk=True))
+            follower(Change(gates, quarantined, decisions=tuple(self._decisions.items()), bulk=True))
 
     def unfollow(self, follower: Callable[[Change], None]) -> None:
         """Call `follower` no more."""
@@ -110,7 +110,7 @@ class GateBook:
         if gates or quarantined or gone or clashes:
             self._tell(Change(tuple(gates), tuple(quarantined), tuple(gone), clashes, bulk=bulk))
 
-    def show_decisions(self, entries: Iterable[OutboxEntry], gone: Iterable[str], *, bulk: bool = False) -> None:
+    def show_decisions(self, entries: Iterable[OutboxEntry], gone: Iterable[str]) -> None:
         """Take in rows of the outbox, and the gates whose row is gone from it."""
         names: dict[str, None] = {}
         for request_id in gone:
@@ -122,7 +122,7 @@ class GateBook:
                 self._decisions[entry.request_id] = entry
                 names[entry.request_id] = None
         if names:
-            self._tell(Change(decisions=tuple(names), bulk=bulk))
+            self._tell(Change(decisions=tuple((name, self._decisions.get(name)) for name in names)))
 
     def drop_quarantined_gates(self, *, but: Iterable[str]) -> None:
         """Take out the quarantined gates, except those whose request ids are in `but`. Quarantined events stay."""

@@ -154,6 +154,11 @@ class Outbound:
         future = self._waiting.setdefault(decision_id, asyncio.get_running_loop().create_future())
         return await asyncio.shield(future)
 
+    async def drained(self) -> None:
+        """Wait until nothing is on its way any more."""
+        while open_rows := [entry for entry in self._entries.values() if entry.state.is_open]:
+            await self.settled(open_rows[0].decision_id)
+
     def note(self, entry: OutboxEntry) -> None:
         """Take in a row that was just added, and send it when it is due."""
         self._mirror([entry])
@@ -221,6 +226,9 @@ class Outbound:
     ) -> None:
         changed = [entry if state is None else _in_state(entry, state) for entry in entries]
         left = [entry.request_id for name in gone if (entry := self._entries.pop(name, None)) is not None]
+        for name in gone:
+            if (future := self._waiting.pop(name, None)) is not None:
+                future.cancel()
         for entry in changed:
             self._entries[entry.decision_id] = entry
             if not entry.state.is_open and (future := self._waiting.pop(entry.decision_id, None)) is not None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, QTimer, Signal
 
-from hitl_desktop.domain.gate import Gate, GateStatus, Quarantined
+from hitl_desktop.domain.gate import Gate, Quarantined
+from hitl_desktop.domain.outbox import OutboxEntry, OutboxState
 from hitl_desktop.domain.projection import Queue, is_expiring
 from hitl_desktop.sync.book import Change
 from hitl_desktop.viewmodels.rows import Order, Row, belonging, belongs, key_of, matching, place_of
@@ -22,6 +23,12 @@ def record_of(index: QModelIndex | QPersistentModelIndex) -> Gate | Quarantined 
     """Return the record in the row of `index`; None if it is invalid."""
     row = index.data(_ROW_ROLE)
     return row.record if isinstance(row, Row) else None
+
+
+def entry_of(index: QModelIndex | QPersistentModelIndex) -> OutboxEntry | None:
+    """Return the reviewer's own decision about the gate in the row of `index`; None if the outbox has none."""
+    row = index.data(_ROW_ROLE)
+    return row.entry if isinstance(row, Row) else None
 
 
 class GateListModel(QAbstractTableModel):
@@ -43,9 +50,10 @@ class GateListModel(QAbstractTableModel):
         self._order = Order.WAITING
         self._words: tuple[str, ...] = ()
         self._gate_type: str | None = None
-        self._pending = 0
+        self._homes = dict.fromkeys(Queue, 0)
         self._with_deadline: dict[str, Gate] = {}
-        self._quarantined = 0
+        self._entries: dict[str, OutboxEntry] = {}
+        self._listed: set[str] = set()
         self._bulk = QTimer(self, interval=_BULK_EVERY_MS, singleShot=True)
         self._bulk.timeout.connect(self.flush)
 
@@ -66,7 +74,7 @@ class GateListModel(QAbstractTableModel):
             return row
         record = row.record
         if role in {Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole}:
-            return _spoken(record)
+            return _spoken(record, row.entry)
         return None
 
     @property
@@ -81,14 +89,10 @@ class GateListModel(QAbstractTableModel):
 
     def count(self, queue: Queue) -> int:
         """Return how many records stand in `queue`, whatever the filter."""
-        if queue is Queue.PENDING:
-            return self._pending
         if queue is Queue.EXPIRING:
             now = self._now()
             return sum(is_expiring(gate, now) for gate in self._with_deadline.values())
-        if queue is Queue.QUARANTINE:
-            return self._quarantined
-        return len(self._rows) - self._pending - self._quarantined
+        return self._homes[queue]
 
     def show_queue(self, queue: Queue) -> None:
         """Show another queue; decided ones come newest first, the others longest waiting first."""
@@ -126,16 +130,19 @@ class GateListModel(QAbstractTableModel):
     def apply(self, change: Change) -> None:
         """Take in a change of the book."""
         for name in change.gone:
-            self._remove(name)
+            self._leave(name)
+        self._listed.update(gate.request_id for gate in change.gates)
         records: tuple[Gate | Quarantined, ...] = (*change.gates, *change.quarantined)
         for record in records:
-            row = Row(record)
+            row = Row(record, self._entries.get(record.request_id) if isinstance(record, Gate) else None)
             if change.bulk and row.name not in self._rows:
                 self._count(row, 1)
                 self._rows[row.name] = row
                 self._fresh[row.name] = row
             else:
                 self._replace(row)
+        for name, entry in change.decisions:
+            self._decide(name, entry)
         if not change.bulk:
             self.counts_changed.emit()
         elif not self._bulk.isActive():
@@ -159,6 +166,29 @@ class GateListModel(QAbstractTableModel):
                 if place_of(row, self._sorted, self._order) < 0 and belongs(row, self._queue, now):
                     self._insert(row)
         self.counts_changed.emit()
+
+    def _decide(self, name: str, entry: OutboxEntry | None) -> None:
+        """Show a gate with another decision of the reviewer's own, or without one."""
+        if entry is None:
+            self._entries.pop(name, None)
+        else:
+            self._entries[name] = entry
+        known = self._rows.get(name)
+        if known is not None and isinstance(known.record, Gate) and name in self._listed:
+            self._replace(Row(known.record, entry))
+        elif entry is not None:
+            # The server has the gate no longer, or has not told of it yet: it is shown as the reviewer saw it.
+            self._replace(Row(entry.gate, entry))
+        else:
+            self._remove(name)
+
+    def _leave(self, name: str) -> None:
+        """Take a gate or record out, but for one with a decision of the reviewer's own that still counts."""
+        self._listed.discard(name)
+        self._remove(name)
+        entry = self._entries.get(name)
+        if entry is not None and entry.state is not OutboxState.DELIVERED:
+            self._replace(Row(entry.gate, entry))
 
     def _merge(self, fresh: list[Row]) -> None:
         shown = matching(fresh, self._words, self._gate_type)
@@ -242,19 +272,18 @@ class GateListModel(QAbstractTableModel):
             self.endRemoveRows()
 
     def _count(self, row: Row, step: int) -> None:
+        self._homes[row.home] += step
         record = row.record
-        if isinstance(record, Quarantined):
-            self._quarantined += step
-        elif record.status is GateStatus.PENDING:
-            self._pending += step
-            if record.expires_at is not None and step > 0:
+        if row.home is Queue.PENDING and isinstance(record, Gate) and record.expires_at is not None:
+            if step > 0:
                 self._with_deadline[row.name] = record
-            elif record.expires_at is not None:
+            else:
                 self._with_deadline.pop(row.name, None)
 
 
-def _spoken(record: Gate | Quarantined) -> str:
+def _spoken(record: Gate | Quarantined, entry: OutboxEntry | None) -> str:
     if isinstance(record, Quarantined):
         return f"Quarantined: {record.reason}"
+    state = record.status.value if entry is None else f"your decision is {entry.state.value}"
     kind = record.kind.value if record.kind else record.gate_type
-    return f"{kind}: {record.summary or 'no summary'}, {record.task_id}, {record.status}"
+    return f"{kind}: {record.summary or 'no summary'}, {record.task_id}, {state}"

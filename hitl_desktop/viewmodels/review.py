@@ -1,27 +1,35 @@
 """The review of one gate: its evidence, what the reviewer has written so far, and the decision."""
 
+import logging
 from dataclasses import replace
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from hitl_desktop.domain.decision import Decided, Draft, Severity, Verdict
+from hitl_desktop.domain.gate import Gate
+from hitl_desktop.domain.outbox import AlreadyQueuedError, OutboxEntry
 from hitl_desktop.services.errors import Conflict, ServiceError
 from hitl_desktop.session import OpenGate, ReviewSession
+from hitl_desktop.store.errors import StoreError
 from hitl_desktop.viewmodels.tasks import Tasks
+
+_SAVED_WITHIN_MS = 500
+_log = logging.getLogger(__name__)
 
 
 class ReviewViewModel(QObject):
     """The gate that is open, and the decision about it.
 
     Signals: `opened` with the OpenGate, `closed` when there is none, `loading` while one is read, `problem` with a
-    sentence about the open gate, `decided` with a sentence, `conflicted` with one that must outlast the gate on the
-    screen, `busy` while a decision is on its way.
+    sentence about the open gate, `queued` with the row of the outbox, `decided` with a sentence, `conflicted` with one
+    that must outlast the gate on the screen, `busy` while a decision is on its way.
     """
 
     opened = Signal(object)
     closed = Signal()
     loading = Signal(str)
     problem = Signal(str)
+    queued = Signal(object)
     decided = Signal(str)
     conflicted = Signal(str)
     busy = Signal(bool)
@@ -34,7 +42,10 @@ class ReviewViewModel(QObject):
         self._open: OpenGate | None = None
         self._deciding = False
         self._drafts: dict[str, Draft] = {}
-        self._viewed: dict[str, set[int]] = {}
+        self._unsaved: dict[str, Draft] = {}
+        self._viewed: dict[tuple[str, str], set[int]] = {}
+        self._saving = QTimer(self, interval=_SAVED_WITHIN_MS, singleShot=True)
+        self._saving.timeout.connect(self.save_drafts)
 
     @property
     def current(self) -> OpenGate | None:
@@ -80,13 +91,44 @@ class ReviewViewModel(QObject):
 
     def mark_viewed(self, item: int) -> int:
         """Note that the reviewer has seen a piece of evidence; return how many of the open gate's were seen."""
-        seen = self._viewed.setdefault(self._wanted or "", set())
+        seen = self._viewed.setdefault(self._seen_as, set())
+        if item not in seen and self._open is not None:
+            self._tasks.start(self._session.mark_viewed(self._open.gate, item), None, _unkept)
         seen.add(item)
         return len(seen)
 
     def is_viewed(self, item: int) -> bool:
         """Whether a piece of evidence of the open gate was seen."""
-        return item in self._viewed.get(self._wanted or "", ())
+        return item in self._viewed.get(self._seen_as, ())
+
+    def restore(self) -> None:
+        """Take up what was written and seen before the application was last closed, or ended."""
+        self._tasks.start(self._session.drafts(), self._take_drafts, _unkept)
+        self._tasks.start(self._session.viewed(), self._viewed.update, _unkept)
+
+    @property
+    def entry(self) -> OutboxEntry | None:
+        """The reviewer's own decision about the open gate, if the outbox has one."""
+        return None if self._wanted is None else self._session.book.decisions.get(self._wanted)
+
+    def entry_changed(self, request_id: str) -> None:
+        """Take note that the reviewer's own decision about a gate moved on."""
+        if request_id == self._wanted and self._open is not None:
+            self.opened.emit(self._open)
+
+    def review_again(self) -> None:
+        """Take a decision that could not be delivered back into what is written, to decide on what is there now."""
+        entry = self.entry
+        if entry is None:
+            return
+        decision = entry.decision
+        self._keep(Draft(decision.reason, decision.conditions, decision.severity, decision.tags))
+        self._tasks.start(self._session.outbox.accept(entry.decision_id), lambda _done: self.reload(), self._unanswered)
+
+    def show_then(self) -> None:
+        """Show the evidence as it was when the reviewer decided; `reload` shows what is there now."""
+        if self.entry is not None:
+            self._tasks.start(self._session.as_decided(self.entry), self._arrived, self._unanswered)
 
     def decide(self, verdict: Verdict) -> None:
         """Decide about the open gate with what is written; nothing happens while one decision is on its way."""
@@ -98,7 +140,7 @@ class ReviewViewModel(QObject):
             return
         self._deciding = True
         self.busy.emit(True)  # noqa: FBT003 - Qt's signals take no names
-        work = self._session.decide(
+        work = self._session.submit(
             gate,
             verdict,
             reason=draft.reason,
@@ -108,13 +150,46 @@ class ReviewViewModel(QObject):
         )
         self._tasks.start(
             work,
-            lambda decided: self._was_decided(decided, gate.summary),
+            lambda result: self._was_taken(result, gate),
             lambda error: self._was_not_decided(error, gate.summary),
         )
+
+    def _take_drafts(self, drafts: dict[str, Draft]) -> None:
+        self._drafts = {**drafts, **self._drafts}
+        if self._open is not None and self._wanted in drafts:
+            self.opened.emit(self._open)
+
+    @property
+    def _seen_as(self) -> tuple[str, str]:
+        return (self._wanted or "", "" if self._open is None else self._open.gate.evidence_bundle_id)
 
     def _keep(self, draft: Draft) -> None:
         if self._wanted is not None:
             self._drafts[self._wanted] = draft
+            self._unsaved[self._wanted] = draft
+            if not self._saving.isActive():
+                self._saving.start()
+
+    def save_drafts(self) -> None:
+        """Keep on this machine what was written since the last time."""
+        self._tasks.start(self.flush(), None, self._unsaved_for)
+
+    async def flush(self) -> None:
+        """Keep what was written, and return once it is kept.
+
+        Raises:
+            StoreError: the disk is full.
+        """
+        self._saving.stop()
+        unsaved, self._unsaved = self._unsaved, {}
+        if unsaved:
+            await self._session.keep_drafts(unsaved)
+
+    def _unsaved_for(self, error: Exception) -> None:
+        self.problem.emit(f"What you write is not kept on this machine: {error}")
+
+    def _unanswered(self, error: Exception) -> None:
+        self.problem.emit(str(error))
 
     def _arrived(self, found: OpenGate) -> None:
         if found.gate.request_id == self._wanted:
@@ -123,19 +198,25 @@ class ReviewViewModel(QObject):
 
     def _failed(self, request_id: str, error: Exception) -> None:
         if request_id == self._wanted:
-            self.problem.emit(str(error) if isinstance(error, ServiceError) else "The gate cannot be shown.")
+            known = isinstance(error, (ServiceError, StoreError))
+            self.problem.emit(str(error) if known else "The gate cannot be shown.")
 
-    def _was_decided(self, decided: Decided, summary: str) -> None:
+    def _was_taken(self, result: OutboxEntry | Decided, gate: Gate) -> None:
         self._idle()
-        self._drafts.pop(decided.request_id, None)
-        self.decided.emit(f"{decided.status.capitalize()}{self.place}: {summary or decided.request_id}")
+        if self._drafts.pop(gate.request_id, None) is not None:
+            self._unsaved[gate.request_id] = Draft()
+            self.save_drafts()
+        if isinstance(result, OutboxEntry):
+            self.queued.emit(result)
+        else:
+            self.decided.emit(f"{result.status.capitalize()}{self.place}: {gate.summary or gate.request_id}")
 
     def _was_not_decided(self, error: Exception, summary: str) -> None:
         self._idle()
         if isinstance(error, Conflict):
             self.conflicted.emit(f"“{summary}”: {error}" if summary else str(error))
             self.reload()
-        elif isinstance(error, (ServiceError, ValueError)):
+        elif isinstance(error, (ServiceError, StoreError, AlreadyQueuedError, ValueError)):
             self.problem.emit(str(error))
         else:
             self.problem.emit("The decision failed inside the application; look at the gate again.")
@@ -143,3 +224,8 @@ class ReviewViewModel(QObject):
     def _idle(self) -> None:
         self._deciding = False
         self.busy.emit(False)  # noqa: FBT003 - as above
+
+
+def _unkept(error: Exception) -> None:
+    # Only a mark or an older draft is lost; the session tells what is wrong with the store itself.
+    _log.info("Not kept: %s", error)

@@ -8,8 +8,9 @@ from math import inf
 from operator import attrgetter
 from typing import Any
 
-from hitl_desktop.domain.gate import Gate, GateStatus, Quarantined
-from hitl_desktop.domain.projection import Queue, is_expiring
+from hitl_desktop.domain.gate import Gate, Quarantined
+from hitl_desktop.domain.outbox import OutboxEntry
+from hitl_desktop.domain.projection import Queue, is_expiring, queue_of
 
 
 class Order(StrEnum):
@@ -22,13 +23,17 @@ class Order(StrEnum):
 
 
 class Row:
-    """A gate or a quarantined record with what sorting and filtering need, computed once."""
+    """A gate, with the reviewer's own decision about it, or a quarantined record, and what sorting and filtering need.
 
-    __slots__ = ("expires", "is_pending", "kind", "name", "newest", "record", "requested", "text", "type_rank")
+    `home` is the queue in which it stands first of all.
+    """
 
-    def __init__(self, record: Gate | Quarantined) -> None:
+    __slots__ = ("entry", "expires", "home", "kind", "name", "newest", "record", "requested", "text", "type_rank")
+
+    def __init__(self, record: Gate | Quarantined, entry: OutboxEntry | None = None) -> None:
         self.record = record
-        self.is_pending = isinstance(record, Gate) and record.status is GateStatus.PENDING
+        self.entry = entry
+        self.home = queue_of(record, entry) if isinstance(record, Gate) else Queue.QUARANTINE
         if isinstance(record, Gate):
             self.name = record.request_id
             self.requested = record.requested_at.timestamp()
@@ -61,20 +66,15 @@ def key_of(order: Order) -> Callable[[Row], Any]:
 
 def belongs(row: Row, queue: Queue, now: datetime) -> bool:
     """Whether `row` stands in `queue` at `now`."""
-    record = row.record
-    if isinstance(record, Quarantined):
-        return queue is Queue.QUARANTINE
-    if queue is Queue.PENDING:
-        return row.is_pending
     if queue is Queue.EXPIRING:
-        return is_expiring(record, now)
-    return queue is Queue.DECIDED and record.status is not GateStatus.PENDING
+        return row.home is Queue.PENDING and isinstance(row.record, Gate) and is_expiring(row.record, now)
+    return row.home is queue
 
 
 def belonging(rows: Iterable[Row], queue: Queue, now: datetime) -> list[Row]:
     """Return the rows that stand in `queue` at `now`."""
-    if queue is Queue.PENDING:
-        return [row for row in rows if row.is_pending]
+    if queue is not Queue.EXPIRING:
+        return [row for row in rows if row.home is queue]
     return [row for row in rows if belongs(row, queue, now)]
 
 

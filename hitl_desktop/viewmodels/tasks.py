@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 
 from hitl_desktop.domain.decision import ReasonRequiredError
 from hitl_desktop.services.errors import ServiceError
+from hitl_desktop.store.errors import StoreError
 from hitl_desktop.tenancy import TenancyError
 
 _log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class Tasks(QObject):
         await asyncio.gather(*running, return_exceptions=True)
 
     def _report(self, error: BaseException, otherwise: Callable[[Exception], None] | None) -> None:
-        expected = isinstance(error, (ServiceError, TenancyError, ReasonRequiredError))
+        expected = isinstance(error, (ServiceError, StoreError, TenancyError, ReasonRequiredError))
         if not expected:
             _log.error("A task of the window failed", exc_info=error)
         if otherwise is not None and isinstance(error, Exception):

@@ -1,14 +1,17 @@
 """All that one window shows of one session; made anew for each tenant and closed with it."""
 
+from contextlib import suppress
 from datetime import datetime
 
 from PySide6.QtCore import QElapsedTimer, QObject, QTimer, Signal
 
 from hitl_desktop.session import ReviewSession
+from hitl_desktop.store.errors import StoreError
 from hitl_desktop.sync.book import Change
 from hitl_desktop.sync.monitor import Connectivity, Phase
 from hitl_desktop.viewmodels.gate_list import GateListModel
 from hitl_desktop.viewmodels.knowledge import KnowledgeViewModel
+from hitl_desktop.viewmodels.outbox import OutboxViewModel
 from hitl_desktop.viewmodels.review import ReviewViewModel
 from hitl_desktop.viewmodels.tasks import Tasks
 
@@ -38,6 +41,7 @@ class WindowViewModel(QObject):
         self._tasks.failed.connect(self.failed)
         self.gates = GateListModel(self)
         self.review = ReviewViewModel(session, self._tasks, self)
+        self.outbox = OutboxViewModel(session, self._tasks, self)
         self.knowledge = KnowledgeViewModel(session, self._tasks, self)
         self._shown: Phase | None = None
         self._progress = QElapsedTimer()
@@ -50,6 +54,8 @@ class WindowViewModel(QObject):
         self._session.book.follow(self._changed)
         self._session.monitor.follow(self._told)
         self._clock.start()
+        self.review.restore()
+        self._tasks.start(self._session.notice(), lambda text: self.noticed.emit(text) if text else None)
 
     def refresh(self) -> None:
         """Look at the server now."""
@@ -58,9 +64,16 @@ class WindowViewModel(QObject):
     async def close(self) -> None:
         """Stop following and cancel what is in flight; nothing is emitted afterwards."""
         self._clock.stop()
+        with suppress(StoreError):  # a full disk was told while writing
+            await self.review.flush()
         self._session.book.unfollow(self._changed)
         self._session.monitor.unfollow(self._told)
         await self._tasks.close()
+
+    @property
+    def kept(self) -> tuple[int, int]:
+        """How many of how many pending gates have their evidence on this machine."""
+        return self._session.monitor.kept
 
     @property
     def heard(self) -> datetime | None:
@@ -78,6 +91,8 @@ class WindowViewModel(QObject):
         for gate in change.gates:
             if current is not None and gate.request_id == current.gate.request_id and not change.bulk:
                 self.review.reload()
+        for name, _entry in change.decisions:
+            self.review.entry_changed(name)
         for task in change.missed_restarts:
             self.noticed.emit(
                 f"No agent has started on {task} since its gate was rejected: its restart may have been dropped as a "

@@ -7,8 +7,9 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from hitl_desktop.domain.gate import Gate, GateKind, GateStatus, Quarantined
+from hitl_desktop.domain.outbox import OutboxEntry
 from hitl_desktop.domain.projection import URGENT_WITHIN, GateState, state_of
-from hitl_desktop.viewmodels.gate_list import record_of
+from hitl_desktop.viewmodels.gate_list import entry_of, record_of
 from hitl_desktop.widgets.theme import Theme
 from hitl_desktop.widgets.words import ago, left, one_line
 
@@ -40,7 +41,7 @@ class GateDelegate(QStyledItemDelegate):
         painter.save()
         self._ground(painter, option)
         if isinstance(record, Gate):
-            self._gate(painter, option, record)
+            self._gate(painter, option, record, entry_of(index))
         elif isinstance(record, Quarantined):
             self._quarantined(painter, option, record)
         painter.restore()
@@ -56,7 +57,7 @@ class GateDelegate(QStyledItemDelegate):
         painter.setPen(QPen(tokens.line, 1))
         painter.drawLine(rect.left() + _MARGIN, rect.bottom(), rect.right() - _MARGIN, rect.bottom())
 
-    def _gate(self, painter: QPainter, option: QStyleOptionViewItem, gate: Gate) -> None:
+    def _gate(self, painter: QPainter, option: QStyleOptionViewItem, gate: Gate, entry: OutboxEntry | None) -> None:
         tokens = self._theme.tokens
         rect = option.rect.adjusted(_MARGIN, 9, -_MARGIN, -9)
         label = gate.kind.value.capitalize() if gate.kind else one_line(gate.gate_type)
@@ -72,12 +73,12 @@ class GateDelegate(QStyledItemDelegate):
         first = QRect(rect.left() + used + 8, rect.top(), room, line)
         painter.drawText(first, int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter), shown)
         second = QRect(rect.left(), rect.top() + line + 2, rect.width(), line)
-        self._facts(painter, option, second, gate)
+        self._facts(painter, second, gate, entry)
 
-    def _facts(self, painter: QPainter, option: QStyleOptionViewItem, rect: QRect, gate: Gate) -> None:
+    def _facts(self, painter: QPainter, rect: QRect, gate: Gate, entry: OutboxEntry | None) -> None:
         tokens = self._theme.tokens
         now = datetime.now(UTC)
-        note, color = self._note(gate, now)
+        note, color = self._note(gate, now, entry)
         small = self._theme.font("secondary")
         painter.setFont(small)
         metrics = QFontMetrics(small)
@@ -91,10 +92,12 @@ class GateDelegate(QStyledItemDelegate):
         shown = metrics.elidedText(facts, Qt.TextElideMode.ElideRight, room)
         painter.drawText(rect, int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter), shown)
 
-    def _note(self, gate: Gate, now: datetime) -> tuple[str, QColor]:
-        state = state_of(gate, now)
+    def _note(self, gate: Gate, now: datetime, entry: OutboxEntry | None) -> tuple[str, QColor]:
+        state = state_of(gate, now, entry)
         muted = self._theme.tokens.muted
         mark = self._theme.mark(state)
+        if entry is not None:
+            return f"{mark.glyph} {entry.decision.verdict} · {state}", mark.color
         if state is GateState.OVERDUE:
             return f"{mark.glyph} overdue", mark.color
         if gate.status is not GateStatus.PENDING:

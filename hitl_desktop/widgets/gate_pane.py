@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # imported late: the first frame has no rows
 _EMPTY = {
     Queue.PENDING: "Nothing waits for you{place}.",
     Queue.EXPIRING: "Nothing expires soon{place}.",
+    Queue.OUTBOX: "Nothing is on its way{place}.",
+    Queue.CONFLICTS: "No decision{place} waits for your answer.",
     Queue.DECIDED: "Nothing was decided lately{place}.",
     Queue.QUARANTINE: "Every record{place} can be read.",
 }

@@ -4,6 +4,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QLineEdit, QListWidget, QListWidgetItem, QSplitter, QVBoxLayout, QWidget
 
 from hitl_desktop.services.knowledge import KnowledgeHit
+from hitl_desktop.store.evidence import Found
 from hitl_desktop.viewmodels.knowledge import KnowledgeViewModel
 from hitl_desktop.widgets.labels import label
 from hitl_desktop.widgets.markdown_viewer import MarkdownViewer
@@ -47,6 +48,7 @@ class KnowledgePane(QFrame):
         self._view = view
         self._document.set_theme(theme)
         view.found.connect(self._show)
+        view.kept.connect(self._show_kept)
         view.problem.connect(self.note.setText)
         view.searching.connect(lambda query: self.note.setText(f"Searching for “{query}” …"))
 
@@ -75,6 +77,12 @@ class KnowledgePane(QFrame):
         asked = bool(self.search.text().strip())
         count = f"{len(hits)} document{'' if len(hits) == 1 else 's'}" if hits else "No document holds these words."
         self.note.setText(count if asked else "")
+
+    def _show_kept(self, found: tuple[Found, ...], told: str) -> None:
+        self._show(())
+        for gate in found:
+            self.list.addItem(QListWidgetItem(f"{one_line(gate.title)}\n{one_line(gate.excerpt)}"))
+        self.note.setText(told)
 
     def _open(self, row: int) -> None:
         if 0 <= row < len(self._hits):

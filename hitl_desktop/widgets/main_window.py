@@ -13,6 +13,7 @@ from PySide6.QtGui import QCloseEvent, QPaintEvent
 from PySide6.QtWidgets import QFrame, QLabel, QMainWindow, QProgressBar, QSplitter, QVBoxLayout, QWidget
 
 from hitl_desktop.domain.gate import Gate, Quarantined
+from hitl_desktop.domain.outbox import OutboxEntry
 from hitl_desktop.domain.projection import Queue
 from hitl_desktop.domain.tenant import hue
 from hitl_desktop.viewmodels.tenants import TenantListModel
@@ -40,7 +41,8 @@ class MainWindow(QMainWindow):
     """One window for one tenant at a time.
 
     Signals: `painted` after the first frame, `tenant_chosen` with an id, `tenants_opening` before the list of tenants
-    shows, `new_window_wanted`, `quit_wanted`, `demo_wanted`, and `closed` once it is closed.
+    shows, `new_window_wanted`, `quit_wanted`, `demo_wanted`, `offline_switched` with whether to leave the network
+    alone, and `closed` once it is closed.
     """
 
     painted = Signal()
@@ -49,6 +51,7 @@ class MainWindow(QMainWindow):
     new_window_wanted = Signal()
     quit_wanted = Signal()
     demo_wanted = Signal()
+    offline_switched = Signal(bool)
     closed = Signal()
 
     def __init__(self, theme: Theme) -> None:
@@ -65,6 +68,8 @@ class MainWindow(QMainWindow):
         self.knowledge: KnowledgePane | None = None
         self.connection_band = Band("offline")
         self.notice = Band("band")
+        self.undo_band = Band("band")
+        self._undoable: OutboxEntry | None = None
         self._progress = QProgressBar(textVisible=False)
         self._progress.setFixedHeight(2)
         self._progress.hide()
@@ -92,7 +97,7 @@ class MainWindow(QMainWindow):
         self.gates.attach(view.gates, f" in {tenant}" if tenant else "", colour)
         self.gates.show_queue(Queue.PENDING)
         self.queues.select(Queue.PENDING)
-        self.review.attach(view.review, theme)
+        self.review.attach(view.review, view.outbox, theme)
         self.knowledge.attach(view.knowledge, theme)
         self._who.setText(f"{view.reviewer} · {view.address}")
         self.notice.hide()
@@ -101,6 +106,9 @@ class MainWindow(QMainWindow):
         view.failed.connect(self.notice.show_text)
         view.ticked.connect(self._tick)
         view.review.decided.connect(self._show_decided)
+        view.review.queued.connect(self._show_queued)
+        view.outbox.told.connect(self._show_decided)
+        view.outbox.failed.connect(self.notice.show_text)
         view.review.conflicted.connect(self._show_notice)
         view.gates.counts_changed.connect(self._show_counts)
         self._show_counts()
@@ -113,6 +121,7 @@ class MainWindow(QMainWindow):
             return
         view.disconnect(self)
         view.review.disconnect(self)
+        view.outbox.disconnect(self)
         view.gates.disconnect(self)
         self.gates.detach()
         if self.review is not None:
@@ -124,6 +133,9 @@ class MainWindow(QMainWindow):
         self.queues.show_counts(dict.fromkeys(Queue, 0))
         self.connection_band.hide()
         self.notice.hide()
+        self._forget_undo()
+        self.toolbar.show_outbox(0, 0)
+        self._outbox.clear()
         self._progress.hide()
         self._who.clear()
         self.statusBar().clearMessage()
@@ -229,7 +241,7 @@ class MainWindow(QMainWindow):
         layout = QVBoxLayout(middle)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        for widget in (self._progress, self.connection_band, self.notice):
+        for widget in (self._progress, self.connection_band, self.notice, self.undo_band):
             layout.addWidget(widget)
         layout.addWidget(self._splitter, 1)
         self.setCentralWidget(middle)
@@ -239,6 +251,8 @@ class MainWindow(QMainWindow):
         self._who: QLabel = label()
         self._who.setContentsMargins(12, 0, 0, 0)
         status.addWidget(self._who)
+        self._outbox: QLabel = label(tone="muted")
+        status.addWidget(self._outbox)
         keys = label("? keys    Ctrl+K tenant    j k next    a approve    r reject")
         keys.setContentsMargins(0, 0, 12, 0)
         status.addPermanentWidget(keys)
@@ -252,6 +266,9 @@ class MainWindow(QMainWindow):
         self.queues.knowledge_wanted.connect(self.toggle_knowledge)
         self.gates.selected.connect(self._selected)
         self.connection_band.acted.connect(self.demo_wanted)
+        self.undo_band.acted.connect(self.undo)
+        self.toolbar.outbox_wanted.connect(self._show_outbox)
+        self.toolbar.offline_switched.connect(self.offline_switched)
 
     def _make_late_parts(self) -> None:
         if self.review is not None:
@@ -286,6 +303,8 @@ class MainWindow(QMainWindow):
             counts = {queue: self._view.gates.count(queue) for queue in Queue}
             self.queues.show_counts(counts)
             self.toolbar.tenant.set_pending(counts[Queue.PENDING])
+            self.toolbar.show_outbox(counts[Queue.OUTBOX], counts[Queue.CONFLICTS])
+            self._tell_outbox()
 
     def _show_connectivity(self, now: "Connectivity") -> None:
         online = now.phase.value in {"online", "loading"}
@@ -295,7 +314,10 @@ class MainWindow(QMainWindow):
         self._progress.setValue(now.loaded)
         self.gates.set_loading(loading=now.phase.value in {"loading", "connecting"})
         if now.problem:
-            self.connection_band.show_text(f"{now.problem} What is listed stays readable.", closable=False)
+            away = now.phase.value == "working offline"
+            self.connection_band.show_text(
+                now.problem if away else f"{now.problem} What is listed stays readable.", closable=False
+            )
         else:
             self.connection_band.hide()
 
@@ -309,10 +331,46 @@ class MainWindow(QMainWindow):
     def _show_notice(self, text: str) -> None:
         self.notice.show_text(one_line(text))
 
+    def undo(self) -> None:
+        """Take the newest decision back, while it can be."""
+        if self._view is not None and self._undoable is not None:
+            self._view.outbox.undo(self._undoable)
+        self._forget_undo()
+
+    def _show_queued(self, entry: OutboxEntry) -> None:
+        what = f"{entry.decision.verdict.capitalize()}: {one_line(entry.gate.summary) or entry.request_id}"
+        if entry.held_until is None:
+            self._show_decided(f"Queued · {what}")
+            return
+        self._undoable = entry
+        self.undo_band.show_text(f"Queued · {what}", "Undo   Ctrl+Z")
+
+    def _forget_undo(self) -> None:
+        self._undoable = None
+        self.undo_band.hide()
+
+    def _tell_outbox(self) -> None:
+        if self._view is None:
+            return
+        parts = [f"{count} {state}" for state, count in self._view.outbox.counts().items()]
+        done, total = self._view.kept
+        kept = f"evidence here {done} of {total}" if done < total else ""
+        self._outbox.setText(" · ".join([*parts, kept] if kept else parts))
+
+    def _show_outbox(self) -> None:
+        if self._view is None:
+            return
+        queue = Queue.OUTBOX if self._view.gates.count(Queue.OUTBOX) else Queue.CONFLICTS
+        self.queues.select(queue)
+        self.gates.show_queue(queue)
+
     def _show_decided(self, text: str) -> None:
         self.statusBar().showMessage(text, 8_000)
 
     def _tick(self) -> None:
+        if self._undoable is not None and datetime.now(UTC) >= (self._undoable.held_until or datetime.now(UTC)):
+            self._forget_undo()
+        self._tell_outbox()
         if self.review is not None:
             self.review.tick()
         self.gates.table.viewport().update()

@@ -1,16 +1,21 @@
 """The review: the gate's heading, its evidence as large as the window allows, and the decision below."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, SignalInstance
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from hitl_desktop.domain.decision import Verdict
 from hitl_desktop.domain.evidence import Integrity
 from hitl_desktop.domain.gate import Gate, GateKind, GateStatus, Quarantined
+from hitl_desktop.domain.outbox import OutboxEntry
 from hitl_desktop.domain.projection import lacks_evidence
 from hitl_desktop.session import OpenGate
+from hitl_desktop.viewmodels.outbox import OutboxViewModel
 from hitl_desktop.viewmodels.review import ReviewViewModel
+from hitl_desktop.widgets.conflict_card import ConflictCard
 from hitl_desktop.widgets.decision_panel import DecisionPanel
 from hitl_desktop.widgets.evidence_view import EvidenceView
 from hitl_desktop.widgets.labels import label
@@ -27,6 +32,7 @@ class ReviewPane(QFrame):
         self.setMinimumWidth(480)
         self._theme = theme
         self._review: ReviewViewModel | None = None
+        self._outbox: OutboxViewModel | None = None
         self._chip = label(tone="chip")
         self._title = label(tone="heading", wraps=True)
         self._left = label(tone="muted")
@@ -34,6 +40,7 @@ class ReviewPane(QFrame):
         self._facts.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.evidence = EvidenceView(theme)
         self.decision = DecisionPanel()
+        self.conflict = ConflictCard()
         self._nothing = label("Select a gate to review it.", "empty", wraps=True)
         self._nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._pages = QStackedWidget()
@@ -42,10 +49,11 @@ class ReviewPane(QFrame):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._pages)
+        self._connect_card()
 
-    def attach(self, review: ReviewViewModel, theme: Theme) -> None:
-        """Show what `review` opens, in the tenant's `theme`."""
-        self._review, self._theme = review, theme
+    def attach(self, review: ReviewViewModel, outbox: OutboxViewModel, theme: Theme) -> None:
+        """Show what `review` opens, with the reviewer's own decisions of `outbox`, in the tenant's `theme`."""
+        self._review, self._outbox, self._theme = review, outbox, theme
         self.evidence.set_theme(theme)
         self.decision.attach(review)
         review.opened.connect(self._opened)
@@ -58,8 +66,9 @@ class ReviewPane(QFrame):
         """Let go of the view-model; nothing of its gate stays on the screen."""
         if self._review is not None:
             self.evidence.viewed.disconnect(self._viewed)
-        self._review = None
+        self._review, self._outbox = None, None
         self.decision.detach()
+        self.conflict.hide()
         self._closed()
 
     def show_quarantined(self, record: Quarantined) -> None:
@@ -70,6 +79,7 @@ class ReviewPane(QFrame):
         self._facts.setText(one_line(record.key))
         self.evidence.show_raw(record.raw or "There is nothing to show of this record.")
         self.decision.hide()
+        self.conflict.hide()
         self._pages.setCurrentIndex(1)
 
     def tick(self) -> None:
@@ -77,6 +87,7 @@ class ReviewPane(QFrame):
         current = self._review.current if self._review else None
         if current is not None:
             self._count_down(current.gate)
+        self.conflict.tick()
 
     def focus_decision(self, verdict: Verdict) -> None:
         """Move to the button of `verdict`, or to the reason where a rejection lacks it."""
@@ -88,6 +99,26 @@ class ReviewPane(QFrame):
             self.decision.reject.setFocus(Qt.FocusReason.ShortcutFocusReason)
         else:
             self.decision.reason.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def _connect_card(self) -> None:
+        card = self.conflict
+        answers: tuple[tuple[SignalInstance, Callable[[OutboxViewModel, OutboxEntry], None]], ...] = (
+            (card.accepted, OutboxViewModel.accept),
+            (card.withdrawn, OutboxViewModel.undo),
+            (card.retried, OutboxViewModel.retry),
+            (card.sent_now, OutboxViewModel.send_now),
+        )
+        for pressed, answer in answers:
+            pressed.connect(partial(self._answer, answer))
+        card.exported.connect(lambda path: self._answer(lambda outbox, entry: outbox.export(entry, path)))
+        card.again.connect(lambda: self._review.review_again() if self._review else None)
+        card.then_wanted.connect(lambda: self._review.show_then() if self._review else None)
+        card.now_wanted.connect(lambda: self._review.reload() if self._review else None)
+
+    def _answer(self, answer: Callable[[OutboxViewModel, OutboxEntry], None]) -> None:
+        entry = self._review.entry if self._review is not None else None
+        if entry is not None and self._outbox is not None:
+            answer(self._outbox, entry)
 
     def _lay_out(self) -> QWidget:
         page = QWidget()
@@ -107,6 +138,7 @@ class ReviewPane(QFrame):
         layout.addLayout(head)
         layout.addWidget(self.evidence, 1)
         layout.addWidget(self.decision)
+        layout.addWidget(self.conflict)
         return page
 
     def _opened(self, found: OpenGate) -> None:
@@ -120,7 +152,10 @@ class ReviewPane(QFrame):
         self._facts.setText(" · ".join(part for part in parts if part))
         self._facts.setToolTip(f"Requested {exact(gate.requested_at)}")
         self.evidence.show_evidence(found, self._review.is_viewed if self._review else lambda _item: False)
-        self.decision.show()
+        entry = self._review.entry if self._review is not None else None
+        self.conflict.show_entry(entry, gate)
+        self.conflict.tick()
+        self.decision.setVisible(not self.conflict.isVisibleTo(self))
         self.decision.facts.setText(_completeness(found))
         self.decision.show_outcome(_outcome(gate))
         if self._review is not None:

@@ -20,6 +20,7 @@ Role = Literal["base", "secondary", "small", "heading"]
 _PIXELS: dict[Role, int] = {"base": BASE_PIXELS, "secondary": 12, "small": 11, "heading": 17}
 # For fonts that lack the first.
 _SPARE_GLYPHS = {"⧖": "◷"}
+_LIKE = {"overdue": "expired", "queued": "pending", "sending": "pending", "refused": "mismatch"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +96,11 @@ class Theme:
     def mark(self, state: str) -> Mark:
         """Return glyph and colour of a state: approved, rejected, pending, expired, conflict, unknown or mismatch.
 
-        An overdue gate is marked as an expired one, any other state as unknown.
+        An overdue gate is marked as an expired one, a decision on its way as pending, one that the server refused as a
+        mismatch, any other state as unknown.
         """
         marks = self.tokens.marks
-        mark = marks["expired"] if state == "overdue" else marks.get(state, marks["unknown"])
+        mark = marks.get(_LIKE.get(state, state), marks["unknown"])
         if QFontMetrics(self.font()).inFontUcs4(ord(mark.glyph)):
             return mark
         return replace(mark, glyph=_SPARE_GLYPHS.get(mark.glyph, mark.glyph))

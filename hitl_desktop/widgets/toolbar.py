@@ -13,10 +13,16 @@ _REFRESH_WIDTH = 34
 
 
 class Toolbar(QToolBar):
-    """`refreshed` comes when the server is to be looked at now, `searched` with the text of the search field."""
+    """`refreshed` comes when the server is to be looked at now, `searched` with the text of the search field.
+
+    `outbox_wanted` comes when the decisions on their way are asked for, `offline_switched` with whether to leave the
+    network alone.
+    """
 
     refreshed = Signal()
     searched = Signal(str)
+    outbox_wanted = Signal()
+    offline_switched = Signal(bool)
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__("Toolbar", parent)
@@ -41,8 +47,30 @@ class Toolbar(QToolBar):
         space = QWidget()
         space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.addWidget(space)
+        self.outbox = QToolButton()
+        self.outbox.setToolTip("Decisions that are on their way, or wait for your answer")
+        self.outbox.clicked.connect(self.outbox_wanted)
+        self._outbox_action = self.addWidget(self.outbox)
+        self.show_outbox(0, 0)
+        self.offline = QToolButton()
+        self.offline.setText("Work offline")
+        self.offline.setCheckable(True)
+        self.offline.setToolTip("Leave the network alone; decisions wait in the outbox")
+        self.offline.clicked.connect(self.offline_switched)
+        self.addWidget(self.offline)
         self.connection = ConnectionLabel(theme)
         self.addWidget(self.connection)
+
+    def show_outbox(self, on_their_way: int, unanswered: int) -> None:
+        """Show how many decisions are on their way, and how many wait for an answer; nothing for none."""
+        parts = ([f"Outbox {on_their_way}"] if on_their_way else []) + ([f"⇄ {unanswered}"] if unanswered else [])
+        self.outbox.setText("   ".join(parts))
+        self.outbox.setAccessibleName(f"Outbox: {on_their_way} on their way, {unanswered} wait for your answer")
+        self._outbox_action.setVisible(bool(parts))
+
+    def show_offline(self, *, offline: bool) -> None:
+        """Show whether the reviewer works offline."""
+        self.offline.setChecked(offline)
 
     def draw_icons(self) -> None:
         """Draw the icons; loading what draws them takes longer than the toolbar itself, so it comes after."""

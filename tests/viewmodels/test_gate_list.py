@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from PySide6.QtCore import QPersistentModelIndex
 from PySide6.QtTest import QAbstractItemModelTester
 
+from hitl_desktop.domain.decision import Decision, Verdict
 from hitl_desktop.domain.evidence import EvidenceBundle
 from hitl_desktop.domain.gate import Gate, GateStatus, Quarantined
+from hitl_desktop.domain.outbox import OutboxEntry, OutboxState
 from hitl_desktop.domain.projection import Queue, is_expiring
 from hitl_desktop.sync.book import Change
 from hitl_desktop.viewmodels.gate_list import GateListModel
@@ -42,10 +44,22 @@ gates = st.builds(
     st.sampled_from(["Retry", "Release", "Importer"]),
 )
 quarantined = st.builds(Quarantined, st.sampled_from(["key-1", "key-2"]), st.sampled_from(["broken", "missing"]))
+
+
+def entry_about(gate: Gate, state: OutboxState) -> OutboxEntry:
+    decision = Decision("d", gate.request_id, "b", "0" * 64, Verdict.APPROVED, "me", NOW)
+    return OutboxEntry(decision, gate, "here", state)
+
+
+entries = st.builds(entry_about, gates, st.sampled_from([state for state in OutboxState if state != "draft"]))
+decisions = st.one_of(
+    entries.map(lambda entry: (entry.request_id, entry)), st.sampled_from(NAMES).map(lambda name: (name, None))
+)
 changes = st.builds(
     Change,
     gates=st.lists(gates, max_size=6, unique_by=lambda gate: gate.request_id).map(tuple),
     quarantined=st.lists(quarantined, max_size=2, unique_by=lambda record: record.key).map(tuple),
+    decisions=st.lists(decisions, max_size=3, unique_by=lambda pair: pair[0]).map(tuple),
     gone=st.lists(st.sampled_from([*NAMES, "key-1"]), max_size=2).map(tuple),
     bulk=st.booleans(),
 )
@@ -65,18 +79,36 @@ steps = st.one_of(
 class Plain:
     """What the model is to show, in the simplest way."""
 
-    records: dict[str, Gate | Quarantined] = field(default_factory=dict)
+    told: dict[str, Gate | Quarantined] = field(default_factory=dict)
+    ghosts: dict[str, Gate] = field(default_factory=dict)
+    entries: dict[str, OutboxEntry] = field(default_factory=dict)
     queue: Queue = Queue.PENDING
     words: str = ""
     gate_type: str | None = None
 
     def apply(self, change: Change) -> None:
         for name in change.gone:
-            self.records.pop(name, None)
+            self.told.pop(name, None)
+            self.ghosts.pop(name, None)
+            entry = self.entries.get(name)
+            if entry is not None and entry.state is not OutboxState.DELIVERED:
+                self.ghosts[name] = entry.gate
         for gate in change.gates:
-            self.records[gate.request_id] = gate
+            self.told[gate.request_id] = gate
+            self.ghosts.pop(gate.request_id, None)
         for record in change.quarantined:
-            self.records[record.key] = record
+            self.told[record.key] = record
+        for name, entry in change.decisions:
+            self.entries.pop(name, None)
+            self.ghosts.pop(name, None)
+            if entry is not None:
+                self.entries[name] = entry
+                if name not in self.told:
+                    self.ghosts[name] = entry.gate
+
+    @property
+    def records(self) -> dict[str, Gate | Quarantined]:
+        return {**self.told, **self.ghosts}
 
     def shown(self) -> set[str]:
         return {name for name, record in self.records.items() if self._stands(record) and self._matches(record)}
@@ -88,12 +120,14 @@ class Plain:
         queue = queue or self.queue
         if isinstance(record, Quarantined):
             return queue is Queue.QUARANTINE
+        entry = self.entries.get(record.request_id)
+        if entry is not None and entry.state is not OutboxState.DELIVERED:
+            on_its_way = entry.state in {OutboxState.QUEUED, OutboxState.SENDING, OutboxState.UNKNOWN}
+            return queue is (Queue.OUTBOX if on_its_way else Queue.CONFLICTS)
+        waits = record.status is GateStatus.PENDING and entry is None
         if queue is Queue.EXPIRING:
-            return is_expiring(record, NOW)
-        return {
-            Queue.PENDING: record.status is GateStatus.PENDING,
-            Queue.DECIDED: record.status is not GateStatus.PENDING,
-        }.get(queue, False)
+            return waits and is_expiring(record, NOW)
+        return queue is (Queue.PENDING if waits else Queue.DECIDED)
 
     def _matches(self, record: Gate | Quarantined) -> bool:
         if isinstance(record, Quarantined):
@@ -193,6 +227,10 @@ def test_every_row_is_told_to_screen_readers(qapp: object, queue: Queue) -> None
         Change(
             gates=(made, made._replace(request_id="d", status=GateStatus.APPROVED)),
             quarantined=(Quarantined("k", "bad"),),
+            decisions=tuple(
+                (state, entry_about(made._replace(request_id=state), OutboxState(state)))
+                for state in ("queued", "conflict")
+            ),
         )
     )
     model.show_queue(queue)

@@ -1,0 +1,101 @@
+"""Delivers what waits in the outboxes of tenants that no window shows."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection
+
+from hitl_desktop.domain.outbox import Cause, OutboxState
+from hitl_desktop.services.errors import ServiceError
+from hitl_desktop.session import Backend, ReviewSession, open_session
+from hitl_desktop.store.errors import StoreError
+from hitl_desktop.store.outbox import Outcome
+from hitl_desktop.store.tenant_store import TenantStore, kept_tenants, open_store
+from hitl_desktop.tenancy import TenancyError, TenantNames
+
+_EVERY = 30.0
+_log = logging.getLogger(__name__)
+
+
+class Couriers:
+    """One send-only session after the other, for each tenant with decisions on their way.
+
+    Args:
+        backend: the servers.
+        shown: returns the tenants that windows show; their own sessions deliver.
+        tell: is called with a sentence about decisions that can never be delivered.
+    """
+
+    def __init__(
+        self, backend: Backend, shown: Callable[[], Collection[str | None]], tell: Callable[[str], None]
+    ) -> None:
+        self._backend = backend
+        self._shown = shown
+        self._tell = tell
+        self._now = asyncio.Event()
+
+    def look(self) -> None:
+        """Look now, since a tenant has just left the screen."""
+        self._now.set()
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        while True:
+            self._now.clear()
+            if not self._backend.is_offline:
+                for tenant_id in await asyncio.to_thread(kept_tenants, self._backend.settings):
+                    if tenant_id not in self._shown():
+                        await self._deliver(tenant_id)
+            try:
+                async with asyncio.timeout(_EVERY):
+                    await self._now.wait()
+            except TimeoutError:
+                pass
+
+    async def deliver_now(self) -> None:
+        """Send everything at once, also what could still be undone: the application closes."""
+        if self._backend.is_offline:
+            return
+        for tenant_id in await asyncio.to_thread(kept_tenants, self._backend.settings):
+            await self._deliver(tenant_id, at_once=True)
+
+    async def _deliver(self, tenant_id: str | None, *, at_once: bool = False) -> None:
+        try:
+            async with open_session(self._backend, tenant_id, live=False) as session:
+                if at_once:
+                    await session.outbox.release()
+                await _empty(session)
+        except TenancyError as error:
+            await self._refuse(tenant_id, str(error))
+        except (ServiceError, StoreError) as error:  # wait and try again: the rows are where they were
+            _log.info("Decisions of a tenant that is not shown stay queued: %s", error)
+
+    async def _refuse(self, tenant_id: str | None, problem: str) -> None:
+        """Tell that a tenant's decisions wait for an answer, since it may not be worked for any more."""
+        try:
+            async with open_store(self._backend.settings, TenantNames(tenant_id)) as disk:
+                count = await disk(lambda store: _refused(store, problem))
+        except StoreError:  # wait and try again: nothing can be said about rows that cannot be read
+            return
+        if count:
+            self._tell(
+                f"{count} decisions for {tenant_id or 'single-tenant mode'} cannot be delivered: {problem} They stay "
+                "here: see `hitl-desktop outbox list`."
+            )
+
+
+async def _empty(session: ReviewSession) -> None:
+    while (due := await session.outbox.next_due()) is not None:
+        await asyncio.sleep(max(0.0, due - time.time()))
+        await session.outbox.deliver()
+
+
+def _refused(store: TenantStore, problem: str) -> int:
+    waiting = [entry for entry in store.outbox.entries() if entry.state.is_open]
+    outcomes = [
+        Outcome(entry.decision_id, OutboxState.REFUSED, Cause.NOT_ALLOWED, problem)
+        for entry in waiting
+        if entry.state is OutboxState.QUEUED
+    ]
+    store.outbox.settle(outcomes, time.time())
+    return len(waiting)

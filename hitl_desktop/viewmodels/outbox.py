@@ -1,0 +1,94 @@
+"""The reviewer's own decisions on their way: undo, the answers to conflicts, and how many there are."""
+
+import asyncio
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from hitl_desktop.domain.outbox import NotWithdrawableError, OutboxEntry
+from hitl_desktop.session import ReviewSession
+from hitl_desktop.session.export import export_document
+from hitl_desktop.viewmodels.tasks import Tasks
+
+
+class OutboxViewModel(QObject):
+    """Signals: `told` with a sentence about what was done, `failed` with one about what was not."""
+
+    told = Signal(str)
+    failed = Signal(str)
+
+    def __init__(self, session: ReviewSession, tasks: Tasks, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._tasks = tasks
+
+    def entry(self, request_id: str) -> OutboxEntry | None:
+        """Return the reviewer's own decision about a gate, if the outbox has one."""
+        return self._session.book.decisions.get(request_id)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many decisions are in each state, delivered ones left out."""
+        states = Counter(entry.state.value for entry in self._session.book.decisions.values())
+        states.pop("delivered", None)
+        return dict(sorted(states.items()))
+
+    def undo(self, entry: OutboxEntry) -> None:
+        """Take a decision back that was not sent yet."""
+        self._tasks.start(
+            self._session.outbox.withdraw(entry.decision_id),
+            lambda _done: self.told.emit(f"Undone: “{_name(entry)}” waits for you again."),
+            self._failed,
+        )
+
+    def accept(self, entry: OutboxEntry) -> None:
+        """Let the server's side stand."""
+        self._tasks.start(
+            self._session.outbox.accept(entry.decision_id),
+            lambda _done: self.told.emit(f"Answered: the server's side stands for “{_name(entry)}”."),
+            self._failed,
+        )
+
+    def retry(self, entry: OutboxEntry) -> None:
+        """Send a decision again that the server did not take."""
+        self._tasks.start(
+            self._session.outbox.retry(entry.decision_id),
+            lambda _count: self.told.emit(f"Queued again: “{_name(entry)}”."),
+            self._failed,
+        )
+
+    def send_now(self, entry: OutboxEntry) -> None:
+        """Send a decision before the time to undo it is over."""
+        self._tasks.start(self._session.outbox.release(entry.decision_id), None, self._failed)
+
+    def export(self, entry: OutboxEntry, path: Path) -> None:
+        """Write a decision, and the evidence it was made on, to a new file for the account's eyes alone."""
+        self._tasks.start(
+            self._write(entry, path), lambda _done: self.told.emit(f"Exported to {path.name}."), self._failed
+        )
+
+    async def _write(self, entry: OutboxEntry, path: Path) -> None:
+        fields = await self._session.outbox.fields(entry.decision_id)
+        document = export_document(entry, self._session.tenant_id, fields)
+        await asyncio.to_thread(_write_private, path, json.dumps(document, indent=2))
+
+    def _failed(self, error: Exception) -> None:
+        if isinstance(error, NotWithdrawableError):
+            self.failed.emit(str(error))
+        elif isinstance(error, OSError):
+            self.failed.emit(f"The file cannot be written: {error.strerror}.")
+        else:
+            self.failed.emit(f"That was not done: {error}")
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _name(entry: OutboxEntry) -> str:
+    return entry.gate.summary or entry.request_id
