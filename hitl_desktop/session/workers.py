@@ -25,6 +25,8 @@ _PREFETCH_EVERY = 5.0
 _AWAY = "You work offline: decisions wait in the outbox, and nothing is sent or read until you go online again."
 _log = logging.getLogger(__name__)
 
+Work = Callable[[], Coroutine[Any, Any, None]]
+
 
 class Workers:
     """The tasks of one session, from `start` to `stop`."""
@@ -54,7 +56,7 @@ class Workers:
     def start(self) -> None:
         """Load what is kept, then work until `stop`; while the reviewer works offline, only the disk is used."""
         self._unfollow = self._backend.on_switch(lambda _offline: self._switched.set())
-        self._spawn(self._work())
+        self._spawn(self._work)
 
     async def stop(self) -> None:
         """End all work, and write what was gathered."""
@@ -71,7 +73,7 @@ class Workers:
                 async with asyncio.timeout(ANSWER_WITHIN):
                     await self._outbound.drained()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    def _spawn(self, work: Work) -> "asyncio.Task[None]":
         task = asyncio.create_task(_let_go(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -80,7 +82,7 @@ class Workers:
 
     async def _work(self) -> None:
         await self._load()
-        self._spawn(self._recorder.run())
+        self._spawn(self._recorder.run)
         while True:
             self._switched.clear()
             online: list[asyncio.Task[None]] = []
@@ -88,12 +90,9 @@ class Workers:
                 self._monitor.tell(Connectivity(Phase.AWAY, _AWAY))
             else:
                 self._monitor.tell(Connectivity(Phase.CONNECTING))
-                online = [self._spawn(work) for work in self._both_ways()]
+                online = [self._spawn(work) for work in (self._inbound.run, self._outbound.run, self._prefetch)]
             await self._switched.wait()
             await ended(online)
-
-    def _both_ways(self) -> tuple[Coroutine[Any, Any, None], ...]:
-        return self._inbound.run(), self._outbound.run(), self._prefetch()
 
     async def catch_up(self) -> None:
         """Take in once what the server has, and keep it.
@@ -142,9 +141,9 @@ def _forget_old(store: TenantStore) -> None:
     store.drafts.forget_old()
 
 
-async def _let_go(work: Coroutine[Any, Any, None]) -> None:
+async def _let_go(work: Work) -> None:
     try:
-        await work
+        await work()
     except asyncio.CancelledError as end:
         # What its frames hold is the tenant's; without this it would stay until the collector comes round.
         traceback.clear_frames(end.__traceback__)

@@ -91,6 +91,7 @@ class EvidenceReader:
         kept = await self._disk(lambda store: store.evidence.bundle_ids() if store.is_durable else bundles)
         missing = [name for name in wanted if kept.get(name) != bundles[name]]
         done = len(wanted) - len(missing)
+        progress(done, len(wanted))
         while missing:
             page = await self._gates.read(missing[:_TOGETHER], whole=True)
             for name, record in zip(missing, page, strict=False):

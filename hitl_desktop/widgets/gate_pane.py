@@ -132,7 +132,8 @@ class GatePane(QFrame):
         self._model.show_queue(queue)
         self._title.setText(queue.value.capitalize())
         self._order.setCurrentText(self._model.order.value)
-        self.selected.emit(None)
+        # A table that has just become visible takes its first row as the current one.
+        self.selected.emit(record_of(self.table.currentIndex()))
 
     def show_text(self, text: str) -> None:
         """Show only gates that hold every word of `text`."""

@@ -7,9 +7,7 @@ import os
 import signal
 import stat
 import weakref
-from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,78 +17,21 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel
 
-from hitl_desktop.app.instance import Instance
-from hitl_desktop.app.windows import Windows
 from hitl_desktop.domain.decision import Decision, Verdict
-from hitl_desktop.domain.gate import Gate
 from hitl_desktop.domain.projection import Queue
 from hitl_desktop.services.connection import connect
 from hitl_desktop.services.gates import Gates
-from hitl_desktop.settings import read_settings
 from hitl_desktop.tenancy import TenantContext, TenantNames
 from hitl_desktop.widgets.main_window import MainWindow
-from hitl_desktop.widgets.theme import Theme
+from tests.driving import configured, open_gate, open_gate_is, running, summaries, switch
 from tests.gates import ask, gate_request, written
 from tests.servers import Server
 from tests.waiting import until
 
 
-@asynccontextmanager
-async def running(environment: dict[str, str], tenant: str | None = None) -> AsyncIterator[MainWindow]:
-    """Run the application with one window until the block ends, then close it in order."""
-    settings = read_settings(environment)
-    instance = Instance(settings.state_dir)
-    assert instance.claim()
-    window = MainWindow(Theme.light())
-    window.show()
-    windows = asyncio.get_running_loop().create_task(Windows(settings, window, instance).run(tenant))
-    try:
-        yield window
-    finally:
-        with suppress(RuntimeError):
-            window.quit_wanted.emit()
-        await asyncio.wait_for(windows, 20)
-        instance.release()
-
-
 @pytest.fixture
 def environment(home: Path) -> dict[str, str]:
     return {"HITL_STATE_DIR": str(home / "state"), "HITL_REVIEWER": "rev@example.org"}
-
-
-def configured(environment: dict[str, str], server: Server) -> dict[str, str]:
-    return environment | {
-        "HITL_REDIS_URL": server.url,
-        "MULTI_TENANCY_ENABLED": "true",
-        "ALLOWED_TENANTS": "acme-corp,widgets-inc",
-        "DEFAULT_TENANT_ID": "acme-corp",
-    }
-
-
-def summaries(window: MainWindow) -> list[str]:
-    model = window.gates.table.model()
-    if model is None:
-        return []
-    records = [model.record_at(row) for row in range(model.rowCount())]  # type: ignore[attr-defined]
-    return [record.summary for record in records if isinstance(record, Gate)]
-
-
-async def switch(window: MainWindow, tenant: str) -> None:
-    """Choose a tenant as a reviewer does: open the list, type, press Enter."""
-    QTest.mouseClick(window.toolbar.tenant, Qt.MouseButton.LeftButton)
-    popup = QApplication.activePopupWidget()
-    assert popup is not None
-    field = popup.focusWidget()
-    assert field is not None
-    QTest.keyClicks(field, tenant)
-    QTest.keyClick(field, Qt.Key.Key_Return)
-    await until(lambda: window.windowTitle().startswith(f"{tenant} —"), f"the window shows {tenant}")
-
-
-async def open_gate(window: MainWindow, summary: str) -> None:
-    await until(lambda: summary in summaries(window), f"{summary!r} is listed")
-    window.gates.select_row(summaries(window).index(summary))
-    await until(lambda: window.review is not None and window.review.decision.approve.isEnabled(), "it can be decided")
 
 
 async def test_switch_tenant_open_a_gate_approve_it(server: Server, environment: dict[str, str]) -> None:
@@ -284,14 +225,6 @@ async def test_the_place_in_the_list_is_remembered_for_each_tenant(valkey: Serve
         await open_gate_is(window, "Payment 3")
         assert window.toolbar.search.text() == "payment"
         assert len(summaries(window)) == 5
-
-
-async def open_gate_is(window: MainWindow, summary: str) -> None:
-    def shown() -> bool:
-        current = window.review._review.current if window.review and window.review._review else None
-        return current is not None and current.gate.summary == summary
-
-    await until(shown, f"{summary!r} is open")
 
 
 async def test_all_windows_come_back_after_quitting(
