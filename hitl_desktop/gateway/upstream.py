@@ -37,7 +37,7 @@ class Answer:
 
 
 class Upstream:
-    """Asks the server. Nothing of a client's request goes there but its method, checked path and query, and its body."""
+    """Asks the server, to which of a client's request go the checked path and query and the body, and no header."""
 
     def __init__(self, client: httpx.AsyncClient, base: str) -> None:
         self._client = client
