@@ -60,6 +60,7 @@ def _options(app: Gateway) -> uvicorn.Config:
         lifespan="off",
         ws="none",
         log_config=None,
+        log_level="error",  # its warnings are about what clients send, as often as they like
         access_log=False,
         proxy_headers=False,
         server_header=False,
