@@ -67,7 +67,8 @@ def gateway(url: str, file: Path, host: str, port: int, audit_file: Path | None)
     try:
         return run(work())
     except OSError as error:
-        raise Failure(f"The gateway cannot start: {error.strerror or error}.", _UNREACHABLE) from None
+        file_too = f": {error.filename}" if error.filename else ""
+        raise Failure(f"The gateway cannot start: {error.strerror or error}{file_too}.", _UNREACHABLE) from None
 
 
 def _ready(address: str) -> None:

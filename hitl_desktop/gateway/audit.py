@@ -34,6 +34,8 @@ class PrivateFileHandler(RotatingFileHandler):
 
     def _open(self) -> TextIOWrapper:
         descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        if os.name == "posix":
+            os.fchmod(descriptor, 0o600)  # for a file that was there before, too
         return TextIOWrapper(os.fdopen(descriptor, "ab"), encoding="utf-8")
 
 
