@@ -34,7 +34,8 @@ class Mallory:
         connection = http.client.HTTPConnection(self._place, timeout=60)
         try:
             connection.putrequest(method, target, skip_accept_encoding=True)
-            body = b"" if document is None else json.dumps(document).encode()
+            body = document if isinstance(document, bytes) else json.dumps(document).encode()
+            body = b"" if document is None else body
             for name, value in {**self._headers, "Content-Length": str(len(body))}.items():
                 connection.putheader(name, value)
             connection.endheaders(body)
@@ -227,6 +228,20 @@ def test_an_escaped_name_and_a_uuid_in_capitals_reach_the_own_collection(mallory
 def test_a_body_that_names_anything_else_creates_nothing(mallory: Mallory, chroma: ChromaServer, document: Any) -> None:
     before = held.snapshot(chroma.url)
     assert mallory.ask("POST", EVERY, document)[0] == 403
+    assert held.snapshot(chroma.url) == before
+
+
+def test_a_field_given_twice_means_to_chroma_what_it_meant_to_the_gateway(
+    mallory: Mallory, chroma: ChromaServer, ids: dict[str, str]
+) -> None:
+    before = held.snapshot(chroma.url)
+    for first, second, expected in ((OF_A, f"{B}_twice", 200), (f"{B}_twice", OF_A, 403)):
+        body = f'{{"name": "{first}", "name": "{second}", "get_or_create": true}}'.encode()
+        assert mallory.ask("POST", EVERY, body)[0] == expected
+        body = f'{{"new_name": "{first}", "new_name": "{second}"}}'.encode()
+        made = held.snapshot(chroma.url)[f"{B}_twice"][0]
+        assert mallory.ask("PUT", f"{EVERY}/{made}", body)[0] in {expected, 409, 500}
+    assert mallory.ask("DELETE", f"{EVERY}/{B}_twice")[0] == 200
     assert held.snapshot(chroma.url) == before
 
 
