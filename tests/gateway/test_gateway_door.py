@@ -1,6 +1,7 @@
 """Who is let in: the token decides, the header agrees; and what is written down of those who are not."""
 
 import asyncio
+import json
 import signal
 import socket
 import stat
@@ -173,6 +174,23 @@ async def test_what_answers_as_no_chroma_server_is_not_passed_on(tmp_path: Path,
                 answer = await asyncio.to_thread(http.get, gateway.url + path, headers=gateway.headers(A))
                 assert answer.status_code in {403, 502}
                 assert set(answer.json()) == {"error", "message"}
+
+
+async def test_an_answer_about_another_tenants_collection_is_not_passed_on(tmp_path: Path, http: httpx.Client) -> None:
+    found = "00000000-0000-4000-8000-000000000000"
+    described = {"id": found, "name": f"{B}_x", "tenant": "default_tenant", "database": "default_database"}
+    async with impostor("200 OK", json.dumps(described)) as there:
+        with gateway_process(tmp_path, there.url) as gateway:
+            for path in (f"{EVERY}/{A}_x", f"{EVERY}/by-id/{found}", f"{EVERY}/{found}/count"):
+                answer = await asyncio.to_thread(http.get, gateway.url + path, headers=gateway.headers(A))
+                assert (answer.status_code, B in answer.text) == (403, False)
+            made = {"headers": gateway.headers(A), "json": {"name": f"{A}_x"}}
+            answer = await asyncio.to_thread(http.post, gateway.url + EVERY, **made)
+            assert (answer.status_code, B in answer.text) == (403, False)
+            other = f"{EVERY}/by-id/{found[:-1]}1"
+            assert (
+                await asyncio.to_thread(http.get, gateway.url + other, headers=gateway.headers(B))
+            ).status_code == 502
 
 
 def test_without_chroma_there_is_an_answer_that_says_so(tmp_path: Path, http: httpx.Client) -> None:

@@ -26,8 +26,10 @@ def chroma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
 async def recorded(chroma: ChromaServer) -> AsyncIterator[Impostor]:
     """Pass each request on to `chroma`, one a connection, and keep its head."""
     place = urlsplit(chroma.url)
+    relaying: set[asyncio.Task[None] | None] = set()
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        relaying.add(asyncio.current_task())
         head = await reader.readuntil(b"\r\n\r\n")
         there.requests.append(head.decode())
         length = next((line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), b":0")
@@ -43,6 +45,7 @@ async def recorded(chroma: ChromaServer) -> AsyncIterator[Impostor]:
     there = Impostor(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     async with server:
         yield there
+        await asyncio.gather(*filter(None, relaying))
 
 
 def sent(there: Impostor, header: str) -> set[tuple[str, ...]]:
