@@ -184,8 +184,9 @@ async def test_an_answer_about_another_tenants_collection_is_not_passed_on(tmp_p
             for path in (f"{EVERY}/{A}_x", f"{EVERY}/by-id/{found}", f"{EVERY}/{found}/count"):
                 answer = await asyncio.to_thread(http.get, gateway.url + path, headers=gateway.headers(A))
                 assert (answer.status_code, B in answer.text) == (403, False)
-            made = {"headers": gateway.headers(A), "json": {"name": f"{A}_x"}}
-            answer = await asyncio.to_thread(http.post, gateway.url + EVERY, **made)
+            answer = await asyncio.to_thread(
+                http.post, gateway.url + EVERY, headers=gateway.headers(A), json={"name": f"{A}_x"}
+            )
             assert (answer.status_code, B in answer.text) == (403, False)
             other = f"{EVERY}/by-id/{found[:-1]}1"
             assert (
