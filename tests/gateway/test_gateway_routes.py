@@ -85,6 +85,9 @@ def test_a_query_of_another_form_is_refused(query: str) -> None:
     query=st.one_of(st.just(b""), st.binary(max_size=20)),
 )
 @example("GET", b"/api/v2/heartbeat\n", b"")
+@example("GET", EVERY.encode() + b"/..", b"")
+@example("GET", EVERY.encode() + b"/%2e%2E", b"")
+@example("GET", EVERY.encode() + b"/.", b"")
 @example("GET", EVERY.encode() + b"/a_b\n", b"")
 @example("GET", EVERY.encode() + b"/by-id/" + ID.encode() + b"%0a", b"")
 @example("GET", EVERY.encode() + "/\u0661".encode(), b"")
