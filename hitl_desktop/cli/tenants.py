@@ -7,6 +7,7 @@ import click
 from hitl_desktop.cli.output import print_json
 from hitl_desktop.cli.running import DONE, backend, json_option, run, tenant_option
 from hitl_desktop.cli.tenants_adopt import adopt
+from hitl_desktop.cli.tenants_gateway import gateway, gateway_token
 from hitl_desktop.cli.tenants_import import import_tenants
 from hitl_desktop.services.errors import ServiceError
 from hitl_desktop.session import Backend, open_session
@@ -87,4 +88,6 @@ def _print(row: dict[str, Any]) -> None:
 
 
 tenants.add_command(adopt)
+tenants.add_command(gateway)
+tenants.add_command(gateway_token)
 tenants.add_command(import_tenants)

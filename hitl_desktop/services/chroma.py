@@ -2,7 +2,8 @@
 
 import asyncio
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -10,6 +11,7 @@ from hitl_desktop.services.errors import Malformed, Refused, ServiceError, Unava
 
 ANSWER_WITHIN = 5.0
 """Seconds in which the knowledge store must answer."""
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _REASON_SHOWN = 160
 _MANY_REQUESTS = 429
 _SERVER_FAULT = 500
@@ -53,26 +55,38 @@ class NoEmbedding:
         return "default"
 
 
-async def connect_chroma(url: str, *, within: float = ANSWER_WITHIN) -> Chroma:
+def gateway_headers(tenant_id: str, token: str, tenant_header: str = "X-Tenant-ID") -> dict[str, str]:
+    """Return what the gateway before Chroma wants with every request: the tenant's token, and the tenant by name."""
+    return {"Authorization": f"Bearer {token}", tenant_header: tenant_id}
+
+
+async def connect_chroma(
+    url: str, *, headers: Mapping[str, str] = _NO_HEADERS, within: float = ANSWER_WITHIN
+) -> Chroma:
     """Return a client of the Chroma server at `url` (http or https), which has answered by then.
 
-    A user name and password in `url` are sent as HTTP basic authentication; without a port it is the scheme's own.
-    `within` are the seconds for connecting, and later for each single request.
+    A user name and password in `url` are sent as HTTP basic authentication, unless `headers` has an Authorization of
+    its own; without a port it is the scheme's own.
+
+    Args:
+        url: the server's address, or that of the gateway before it.
+        headers: sent with every request, from the first on (`gateway_headers`). A client is one tenant's, then.
+        within: the seconds for connecting, and later for each single request.
 
     Raises:
         ServiceError: Unavailable, Refused, or Malformed (something answers that is no Chroma server).
     """
     parts = urlsplit(url)
     place = parts.netloc.rpartition("@")[2]
-    headers = {}
-    if parts.username is not None:
+    sent = dict(headers)
+    if parts.username is not None and not any(name.lower() == "authorization" for name in sent):
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        sent["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
     address = f"{parts.scheme}://{place}{parts.path.rstrip('/')}"
 
     client_class = await asyncio.to_thread(_client_class)
     return await ask(
-        lambda: client_class(address, headers, within), within=within, store=f"The knowledge store at {place}"
+        lambda: client_class(address, sent, within), within=within, store=f"The knowledge store at {place}"
     )
 
 

@@ -80,6 +80,19 @@ class TenantNames:
             raise ValueError(f"{base[:80]!r} is no base of a Chroma collection")
         return name
 
+    def base_of_collection(self, name: str) -> str | None:
+        """Return the base of which `name` is this tenant's collection; None if it is none of this tenant's.
+
+        In single-tenant mode every name is its own base.
+        """
+        if self.tenant_id is None:
+            return name
+        base = name.removeprefix(f"{self.tenant_id}_")
+        try:
+            return base if self.collection(base) == name else None
+        except ValueError:
+            return None
+
     @property
     def keyring_entry(self) -> tuple[str, str]:
         """The service and user name under which this tenant's credentials stand in the operating system's keyring."""

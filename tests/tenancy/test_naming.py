@@ -49,3 +49,16 @@ def test_file_names_and_collections_are_legal_everywhere(tenant: str) -> None:
     assert 3 <= len(collection) <= 512
     assert collection[0].isalnum()
     assert collection[-1].isalnum()
+
+
+def test_a_collection_has_its_base_for_its_own_tenant_alone() -> None:
+    names = {tenant_id: TenantNames(tenant_id) for tenant_id in ("acme", "acme-corp", "Old_Client")}
+    for tenant_id, own in names.items():
+        for base in ("asdlc_documents", "x", "a_b.c-d"):
+            name = own.collection(base)
+            assert own.base_of_collection(name) == base
+            others = [other for other_id, other in names.items() if other_id != tenant_id]
+            assert [other.base_of_collection(name) for other in others] == [None, None]
+    for name in ("", "acme", "acme_", "acme_é", "acme_a/b", "acme_x\n", "ACME_docs", " acme_docs", "docs", "acme_a..b"):
+        assert names["acme"].base_of_collection(name) is None
+    assert TenantNames(None).base_of_collection("docs") == "docs"

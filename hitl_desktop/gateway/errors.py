@@ -1,0 +1,32 @@
+"""What a request gets that is not served, typed by cause; each knows its status and the name chromadb has for it.
+
+GatewayError
++-- RefusedError      403: it is not the tenant's to ask; written to the audit log
+|   +-- TooLargeError 413: its body is; written to the audit log as well
++-- UnreachableError  502: the Chroma server did not answer, or not as one
+"""
+
+
+class GatewayError(Exception):
+    """A request that is not served; the message is for the client, and names nothing that is not its own."""
+
+    status = 403
+    name = "AuthError"
+
+
+class RefusedError(GatewayError):
+    """It is not the tenant's to ask."""
+
+
+class TooLargeError(RefusedError):
+    """Its body is larger than is taken."""
+
+    status = 413
+    name = "BatchSizeExceededError"
+
+
+class UnreachableError(GatewayError):
+    """The Chroma server did not answer, or not as one."""
+
+    status = 502
+    name = "InternalError"
