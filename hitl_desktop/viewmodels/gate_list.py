@@ -234,7 +234,7 @@ class GateListModel(QAbstractTableModel):
         if known is not None and fits:
             place = place_of(known, self._visible, self._order)
             key = key_of(self._order)
-            if place >= 0 and key(known) == key(row):
+            if place >= 0 and key(known) == key(row) and matching((row,), self._words, self._gate_type):
                 self._count(known, -1)
                 self._count(row, 1)
                 self._rows[row.name] = row
