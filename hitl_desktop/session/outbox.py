@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from hitl_desktop.sync.schedule import backoff
 _SENDINGS = 4
 _ELSEWHERE = 20.0
 _LOOK_EVERY = 0.05
+_HELD = 10.0
 
 
 class Words(TypedDict, total=False):
@@ -196,15 +198,16 @@ class OutboxDesk:
         return await self._disk(lambda store: store.outbox.next_due())
 
     async def deliver(self) -> None:
-        """Deliver all that is due, and wait for what another process is sending.
+        """Deliver all that is due or soon will be, and wait for what another process is sending.
 
         Raises:
             ServiceError: the server cannot be reached or refuses.
             StoreError: the disk.
         """
         await self._outbound.verify()
-        while await self._outbound.deliver():
-            pass
+        while (due := await self.next_due()) is not None and due - time.time() <= _HELD:
+            await asyncio.sleep(max(0.0, due - time.time()))
+            await self._outbound.deliver()
         for entry in await self.entries():
             if entry.state.is_open:
                 await self._delivered_elsewhere(entry.decision_id)

@@ -155,7 +155,7 @@ class ReviewPane(QFrame):
         entry = self._review.entry if self._review is not None else None
         self.conflict.show_entry(entry, gate)
         self.conflict.tick()
-        self.decision.setVisible(not self.conflict.isVisibleTo(self))
+        self.decision.setVisible(self.conflict.isHidden())
         self.decision.facts.setText(_completeness(found))
         self.decision.show_outcome(_outcome(gate))
         if self._review is not None:

@@ -142,6 +142,8 @@ async def test_a_conflict_shows_both_sides_and_outlives_a_restart(valkey: Server
         assert window.review is not None
         card = window.review.conflict
         assert "Ours" in card._ours.text()
+        assert card.isVisible()
+        assert not window.review.decision.isVisible()
         assert "other@example.org rejected" in card._theirs.text()
         QTest.mouseClick(card.accept, Qt.MouseButton.LeftButton)
         await until(lambda: not summaries(window), "it is answered")
