@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any
 
+from hitl_desktop.domain.outbox import OutboxState
 from hitl_desktop.services.connection import ANSWER_WITHIN
 from hitl_desktop.services.errors import ServiceError
 from hitl_desktop.session.backend import Backend
@@ -21,7 +22,7 @@ from hitl_desktop.sync.outbound import Outbound
 from hitl_desktop.sync.recorder import Recorder
 
 _CANCEL_AGAIN = 0.5
-_PREFETCH_EVERY = 5.0
+_PREFETCH_EVERY = 1.0
 _AWAY = "You work offline: decisions wait in the outbox, and nothing is sent or read until you go online again."
 _log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class Workers:
         self._outbound = outbound
         self._book = book
         self._monitor = monitor
-        self._recorder = Recorder(disk, book)
+        self._recorder = Recorder(disk, book, monitor)
         self._switched = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._unfollow: Callable[[], None] = lambda: None
@@ -120,13 +121,18 @@ class Workers:
         seen: set[str] = set()
         while True:
             await self._monitor.reached(Phase.ONLINE)
-            if seen != self._book.pending_ids:
+            # What was decided goes before what may be read later.
+            if seen != self._book.pending_ids and not self._is_delivering():
                 seen = set(self._book.pending_ids)
                 try:
                     await self._prefetch_once()
                 except (ServiceError, StoreError):  # wait and try again: it is only for later
                     seen = set()
             await asyncio.sleep(_PREFETCH_EVERY)
+
+    def _is_delivering(self) -> bool:
+        counts = self._book.decision_counts
+        return any(counts.get(state) for state in OutboxState if state.is_open)
 
     async def _prefetch_once(self) -> None:
         await self._disk(lambda store: store.remember("listed", "1"))

@@ -1,11 +1,12 @@
 """The gates of one tenant as the server last told them, and the changes as they come."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from hitl_desktop.domain.gate import Gate, GateStatus, Quarantined, Record
-from hitl_desktop.domain.outbox import OutboxEntry
+from hitl_desktop.domain.outbox import OutboxEntry, OutboxState
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,18 @@ class GateBook:
         self._pending: set[str] = set()
         self._quarantined: dict[str, Quarantined] = {}
         self._decisions: dict[str, OutboxEntry] = {}
+        self._states: Counter[OutboxState] = Counter()
         self._followers: list[Callable[[Change], None]] = []
 
     @property
     def decisions(self) -> Mapping[str, OutboxEntry]:
         """The reviewer's own decision about each gate, as far as the outbox has one."""
         return self._decisions
+
+    @property
+    def decision_counts(self) -> Mapping[OutboxState, int]:
+        """How many of the reviewer's own decisions are in each state."""
+        return self._states
 
     @property
     def gates(self) -> Mapping[str, Gate]:
@@ -114,11 +121,15 @@ class GateBook:
         """Take in rows of the outbox, and the gates whose row is gone from it."""
         names: dict[str, None] = {}
         for request_id in gone:
-            if self._decisions.pop(request_id, None) is not None:
+            if (left := self._decisions.pop(request_id, None)) is not None:
+                self._states[left.state] -= 1
                 names[request_id] = None
         for entry in entries:
             known = self._decisions.get(entry.request_id)
             if known is None or known.decision_id == entry.decision_id or not known.state.is_open:
+                if known is not None:
+                    self._states[known.state] -= 1
+                self._states[entry.state] += 1
                 self._decisions[entry.request_id] = entry
                 names[entry.request_id] = None
         if names:

@@ -152,10 +152,27 @@ class Inbound:
             for event in events:
                 self._restarts.note(event, now)
             deciding = {event.request_id: event for event in events if event.event_type in _DECIDING}
-            async for records in self._pages(tuple(request_ids)):
+            echoed = {name: gate for name, event in deciding.items() if name and (gate := self._echo(name, event))}
+            self._book.put(echoed.items())
+            async for records in self._pages([name for name in request_ids if name not in echoed]):
                 self._book.put((name, _announced(record, deciding.get(name))) for name, record in records)
             if broken or clashes:
                 self._book.put(broken, clashes=clashes)
+
+    def _echo(self, request_id: str, event: Event) -> Gate | None:
+        """Return the gate as decided, where the event tells of the decision that this machine has just delivered."""
+        gate, entry = self._book.gates.get(request_id), self._book.decisions.get(request_id)
+        if gate is None or entry is None or event.metadata.get("decision_id") != entry.decision_id:
+            return None
+        decision = entry.decision
+        return gate._replace(
+            status=GateStatus(decision.verdict.value),
+            decision_id=decision.decision_id,
+            reviewer=decision.reviewer,
+            reason=decision.reason,
+            conditions=decision.conditions,
+            decided_at=decision.decided_at,
+        )
 
     def _clash(self, event: Event) -> Clash | None:
         known = self._book.gates.get(event.request_id or "")

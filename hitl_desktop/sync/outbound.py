@@ -32,6 +32,8 @@ from hitl_desktop.sync.schedule import backoff
 
 TOGETHER = 100
 """Decisions in one sending: few enough that packing them does not hold a frame."""
+_LANES = 2
+_SHOWN_SENDING = 20
 _LOOK_EVERY = 1.0
 _SHOWN_FOR = 600.0
 
@@ -83,7 +85,7 @@ class Outbound:
                 await self.reload()
                 await self.verify()
                 while True:
-                    while await self.deliver():
+                    if await self._deliver_all():
                         pauses = backoff(Random())  # noqa: S311 - as above
                     self.problem = ""
                     await self._until_due()
@@ -104,7 +106,8 @@ class Outbound:
         claimed = await self._disk(lambda store: store.outbox.claim(time.time(), TOGETHER, only))
         if not claimed:
             return False
-        self._mirror([one.entry for one in claimed], state=OutboxState.SENDING)
+        if len(claimed) < _SHOWN_SENDING:
+            self._mirror([one.entry for one in claimed], state=OutboxState.SENDING)
         try:
             answers = await self._gates.deliver([(one.entry.decision, _whole(one)) for one in claimed])
         except Interrupted as error:
@@ -123,6 +126,23 @@ class Outbound:
         await self._settle(outcomes)
         if again := [outcome for outcome in outcomes if outcome.state.is_open]:
             raise Unavailable(again[0].problem)
+        return True
+
+    async def _deliver_all(self) -> bool:
+        """Send all that is due, one part while the server works on another; return whether there was any."""
+
+        async def lane() -> bool:
+            sent = False
+            while await self.deliver():
+                sent = True
+            return sent
+
+        if not await self.deliver():
+            return False
+        results = await asyncio.gather(*(lane() for _ in range(_LANES)), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
         return True
 
     async def verify(self) -> None:

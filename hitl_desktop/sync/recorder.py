@@ -9,17 +9,20 @@ from hitl_desktop.store.errors import StoreError
 from hitl_desktop.store.gates import listed
 from hitl_desktop.store.tenant_store import StoreThread, TenantStore
 from hitl_desktop.sync.book import Change, GateBook
+from hitl_desktop.sync.monitor import Monitor, Phase
 
 CACHED_PAGE = 500
 _GATHERED_FOR = 0.2
 _WRITTEN_TOGETHER = 250
+_NOT_LOADING = tuple(phase for phase in Phase if phase is not Phase.LOADING)
 
 
 class Recorder:
     """Writes a book's changes as long as `run` runs. `problem` says why they cannot be kept; empty where they are."""
 
-    def __init__(self, disk: StoreThread, book: GateBook) -> None:
+    def __init__(self, disk: StoreThread, book: GateBook, monitor: Monitor) -> None:
         self._disk = disk
+        self._monitor = monitor
         self._book = book
         self._gates: dict[str, Gate] = {}
         self._gone: set[str] = set()
@@ -43,6 +46,8 @@ class Recorder:
             while True:
                 await self._changed.wait()
                 await asyncio.sleep(_GATHERED_FOR)
+                # Writing beside a load would take from it; what is lost if it is cut short comes again.
+                await self._monitor.reached(*_NOT_LOADING)
                 await self.flush()
         finally:
             self._book.unfollow(self.note)

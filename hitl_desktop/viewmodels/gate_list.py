@@ -11,7 +11,7 @@ from hitl_desktop.domain.gate import Gate, Quarantined
 from hitl_desktop.domain.outbox import OutboxEntry, OutboxState
 from hitl_desktop.domain.projection import Queue, is_expiring
 from hitl_desktop.sync.book import Change
-from hitl_desktop.viewmodels.rows import Order, Row, belonging, belongs, key_of, matching, place_of
+from hitl_desktop.viewmodels.rows import Order, Row, belonging, belongs, key_of, matching, place_of, with_entry
 
 _ROW_ROLE = Qt.ItemDataRole.UserRole + 1
 _BULK_EVERY_MS = 100
@@ -175,7 +175,7 @@ class GateListModel(QAbstractTableModel):
             self._entries[name] = entry
         known = self._rows.get(name)
         if known is not None and isinstance(known.record, Gate) and name in self._listed:
-            self._replace(Row(known.record, entry))
+            self._replace(with_entry(known, entry))
         elif entry is not None:
             # The server has the gate no longer, or has not told of it yet: it is shown as the reviewer saw it.
             self._replace(Row(entry.gate, entry))

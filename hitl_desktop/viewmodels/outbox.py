@@ -3,15 +3,16 @@
 import asyncio
 import json
 import os
-from collections import Counter
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from hitl_desktop.domain.outbox import NotWithdrawableError, OutboxEntry
+from hitl_desktop.domain.outbox import NotWithdrawableError, OutboxEntry, OutboxState
 from hitl_desktop.session import ReviewSession
 from hitl_desktop.session.export import export_document
 from hitl_desktop.viewmodels.tasks import Tasks
+
+_TOLD = frozenset(OutboxState) - {OutboxState.DELIVERED, OutboxState.DRAFT}
 
 
 class OutboxViewModel(QObject):
@@ -31,9 +32,8 @@ class OutboxViewModel(QObject):
 
     def counts(self) -> dict[str, int]:
         """Return how many decisions are in each state, delivered ones left out."""
-        states = Counter(entry.state.value for entry in self._session.book.decisions.values())
-        states.pop("delivered", None)
-        return dict(sorted(states.items()))
+        counts = self._session.book.decision_counts
+        return {state.value: counts[state] for state in OutboxState if state in _TOLD and counts[state]}
 
     def undo(self, entry: OutboxEntry) -> None:
         """Take a decision back that was not sent yet."""

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from copy import copy
 from datetime import datetime
 from enum import StrEnum
 from math import inf
@@ -49,6 +50,15 @@ class Row:
             self.text = f"{record.key}\n{record.reason}".lower()
         decided = record.decided_at if isinstance(record, Gate) else None
         self.newest = -(self.requested if decided is None else decided.timestamp())
+
+
+def with_entry(row: Row, entry: OutboxEntry | None) -> Row:
+    """Return a gate's row with another decision of the reviewer's own; all else is as it was."""
+    made = copy(row)
+    made.entry = entry
+    if isinstance(row.record, Gate):
+        made.home = queue_of(row.record, entry)
+    return made
 
 
 _KEYS: dict[Order, Callable[[Row], Any]] = {

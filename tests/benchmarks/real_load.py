@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, Self
 
 import qasync
@@ -74,7 +76,11 @@ async def listed(window: MainWindow, count: int) -> None:
 
 async def main(url: str, count: int) -> None:
     with tempfile.TemporaryDirectory() as state:
+        key = Path(state) / "key"
+        key.write_bytes(os.urandom(32))
+        key.chmod(0o600)
         environment = {
+            "HITL_KEY_FILE": str(key),
             "HITL_REDIS_URL": url,
             "HITL_STATE_DIR": state,
             "MULTI_TENANCY_ENABLED": "true",
@@ -122,8 +128,9 @@ async def switched(window: MainWindow) -> float:
     return (time.perf_counter() - started) * 1_000
 
 
-application = QApplication([])
-application.setQuitOnLastWindowClosed(False)
-Theme.light().apply(application)
-with qasync.QEventLoop(application) as loop:
-    loop.run_until_complete(main(sys.argv[1], int(sys.argv[2])))
+if __name__ == "__main__":
+    application = QApplication([])
+    application.setQuitOnLastWindowClosed(False)
+    Theme.light().apply(application)
+    with qasync.QEventLoop(application) as loop:
+        loop.run_until_complete(main(sys.argv[1], int(sys.argv[2])))
