@@ -3,6 +3,7 @@
 import os
 import resource
 import sys
+from typing import Any
 
 from PySide6.QtCore import QEvent, QObject
 from PySide6.QtWidgets import QApplication
@@ -17,8 +18,8 @@ class Watcher(QObject):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Paint:
             for pane in QApplication.topLevelWidgets()[0].findChildren(GatePane):
-                model = pane.table.model()
-                if watched is pane.table.viewport() and model and model.rowCount() > 0:
+                model: Any = pane.table.model()
+                if watched is pane.table.viewport() and model is not None and model.rowCount() > 0:
                     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, flush=True)
                     os._exit(0)
         return False
