@@ -144,7 +144,7 @@ class Workers:
 def _forget_old(store: TenantStore) -> None:
     store.outbox.forget_old(time.time())
     store.gates.forget_old()
-    store.drafts.forget_old()
+    store.drafts.forget_old(time.time())
 
 
 async def _let_go(work: Work) -> None:

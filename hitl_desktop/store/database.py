@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # only the store's thread needs it
 MEMORY = Path(":memory:")
 _BUSY_MS = 5_000
 _PLAIN = b"SQLite format 3\x00"
+_PAGE = 4096
 
 
 def open_database(path: Path, key: bytes) -> "apsw.Connection":
@@ -37,11 +38,11 @@ def open_database(path: Path, key: bytes) -> "apsw.Connection":
     import apsw
 
     in_memory = path == MEMORY
-    is_new = in_memory or not path.exists() or path.stat().st_size == 0
-    if is_new and not in_memory:
-        # SQLite would give it the account's usual mode.
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
-    connection = apsw.Connection(str(path))
+    is_new = in_memory or not path.exists()
+    with sorted_out(path):
+        if not in_memory:
+            _prepare(path, is_new=is_new)
+        connection = apsw.Connection(str(path))
     try:
         with sorted_out(path):
             if not in_memory:
@@ -54,7 +55,6 @@ def open_database(path: Path, key: bytes) -> "apsw.Connection":
             connection.pragma("synchronous", "normal")
             connection.pragma("foreign_keys", True)  # noqa: FBT003 - apsw's own
             _migrate(connection)
-            _refuse_plain(path)
     except BaseException:
         connection.close()
         raise
@@ -80,33 +80,49 @@ def _check(connection: "apsw.Connection", path: Path, *, is_new: bool) -> None:
 def _wrong_or_damaged(path: Path) -> StoreError:
     """Tell a wrong key from damage: the page size of a sound file divides its length."""
     with contextlib.suppress(OSError):
-        if path.stat().st_size % 4096:
+        if path.stat().st_size % _PAGE:
             return DamagedError("The file was cut off.")
     return WrongKeyError("The key does not open the file, or its beginning is damaged.")
 
 
-def _refuse_plain(path: Path) -> None:
-    if path != MEMORY:
-        with path.open("rb") as file:
-            if file.read(len(_PLAIN)) == _PLAIN:
-                raise DamagedError("The file is not encrypted, so it is not used.")
+def _prepare(path: Path, *, is_new: bool) -> None:
+    """Make a new file for the account alone; refuse one that SQLite would silently take for new, or for plain."""
+    if is_new:
+        # SQLite would give it the account's usual mode.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+        return
+    status = path.stat()
+    if os.name == "posix" and status.st_mode & 0o077:
+        path.chmod(0o600)
+    with path.open("rb") as file:
+        head = file.read(len(_PLAIN))
+    if head == _PLAIN:
+        raise DamagedError("The file is not encrypted, so it is not used.")
+    if status.st_size < _PAGE:
+        raise DamagedError("The file was cut off." if head else "The file is empty.")
 
 
 def _migrate(connection: "apsw.Connection") -> None:
     version = connection.pragma("user_version")
     if version == len(MIGRATIONS):
         return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection, durable=True):
         version = connection.pragma("user_version")
         for statements in MIGRATIONS[version:]:
             connection.execute(statements)
         connection.pragma("application_id", APPLICATION_ID)
         connection.pragma("user_version", len(MIGRATIONS))
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
+
+
+def check_pages(connection: "apsw.Connection") -> None:
+    """Read every page, which takes as long as the file is large.
+
+    Raises:
+        DamagedError: one of them is not as it was written.
+    """
+    found = connection.execute("PRAGMA quick_check(1)").fetchall()
+    if found != [("ok",)]:
+        raise DamagedError("The file is damaged inside.")
 
 
 @contextlib.contextmanager
@@ -124,8 +140,12 @@ def sorted_out(path: Path) -> Iterator[None]:
         ) from None
     except apsw.BusyError:
         raise StoreError("Another process holds the store for too long; nothing was kept, try again.") from None
+    except apsw.Error as error:
+        raise StoreError(f"The store could not do that ({type(error).__name__}: {error}); nothing was kept.") from None
+    except TimeoutError:
+        raise StoreError("Another process is just opening this tenant's store for long; try again.") from None
     except OSError as error:
-        raise StoreFullError(f"{path} cannot be opened: {error.strerror}.") from None
+        raise StoreFullError(f"{path} cannot be used: {error.strerror or error}; nothing was kept.") from None
 
 
 @contextlib.contextmanager
@@ -135,7 +155,14 @@ def transaction(connection: "apsw.Connection", *, durable: bool = False) -> Iter
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
+        connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        # A full disk has ended the transaction already.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
+
+
+def storable(text: str) -> str:
+    """Return `text` as UTF-8 can hold it: a half of a character, which Qt and a terminal may give, becomes a mark."""
+    return text.encode("utf-8", "replace").decode()

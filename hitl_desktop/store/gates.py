@@ -37,16 +37,20 @@ class GateCache:
             self._connection.executemany(_PUT, map(_row, gates))
 
     def pages(self, size: int) -> Iterator[list[Gate]]:
-        """Yield all gates kept: those that wait first, longest waiting first, in pages of `size`."""
+        """Yield all gates kept: those that wait first, longest waiting first, in pages of at most `size`.
+
+        A row that cannot be read is left out: its gate comes again from the server.
+        """
         for condition, order in (("status = 'pending'", "requested_at"), ("status <> 'pending'", "decided_at DESC")):
             cursor = self._connection.execute(f"{_READ} WHERE {condition} ORDER BY {order}")
             while rows := [row for _, row in zip(range(size), cursor, strict=False)]:
-                yield [_gate(row) for row in rows]
+                if page := [gate for row in rows if (gate := _readable(row)) is not None]:
+                    yield page
 
     def find(self, request_id: str) -> Gate | None:
         """Return one gate; None if it is not kept."""
         row = self._connection.execute(f"{_READ} WHERE request_id = ?", (request_id,)).fetchone()
-        return None if row is None else _gate(row)
+        return None if row is None else _readable(row)
 
     def forget_old(self) -> None:
         """Forget all but the newest decided gates."""
@@ -82,6 +86,13 @@ def _row(gate: Gate) -> tuple[Any, ...]:
         json.dumps(gate.conditions) if gate.conditions else "",
         None if gate.decided_at is None else epoch(gate.decided_at),
     )
+
+
+def _readable(row: Sequence[Any]) -> Gate | None:
+    try:
+        return _gate(row)
+    except (KeyError, ValueError, TypeError, OverflowError, OSError, RecursionError):
+        return None
 
 
 def _gate(row: Sequence[Any]) -> Gate:
