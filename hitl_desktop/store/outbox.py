@@ -4,6 +4,7 @@ Several processes may share it. Who sends a row claims it with a lease first; a 
 and sent again by its decision_id, which the server answers without writing twice.
 """
 
+import math
 import os
 import socket
 import time
@@ -89,7 +90,7 @@ class Outbox:
         """Return the rows in their order; delivered ones only since that time. Rows that cannot be read stay aside."""
         rows = self._connection.execute(
             f"SELECT {_ENTRY} FROM outbox WHERE state <> 'delivered' OR delivered_at >= ? ORDER BY seq",
-            (time.time() + 1 if delivered_since is None else delivered_since,),
+            (math.inf if delivered_since is None else delivered_since,),
         )
         return [entry for row in rows if (entry := _readable(row)) is not None]
 
