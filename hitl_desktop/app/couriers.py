@@ -33,6 +33,7 @@ class Couriers:
         self._shown = shown
         self._tell = tell
         self._now = asyncio.Event()
+        self._told: set[str | None] = set()
 
     def look(self) -> None:
         """Look now, since a tenant has just left the screen."""
@@ -77,21 +78,23 @@ class Couriers:
                 count = await disk(lambda store: _refused(store, problem))
         except StoreError:  # wait and try again: nothing can be said about rows that cannot be read
             return
-        if count:
+        if count and tenant_id not in self._told:
+            self._told.add(tenant_id)
             self._tell(
                 f"{count} decisions for {tenant_id or 'single-tenant mode'} cannot be delivered: {problem} They stay "
-                "here: see `hitl-desktop outbox list`."
+                f"here: see `hitl-desktop outbox list{f' --tenant {tenant_id}' if tenant_id else ''}`."
             )
 
 
 async def _empty(session: ReviewSession) -> None:
-    while (due := await session.outbox.next_due()) is not None:
+    while (due := await session.outbox.next_due()) is not None and due - time.time() < _EVERY:
         await asyncio.sleep(max(0.0, due - time.time()))
         await session.outbox.deliver()
 
 
 def _refused(store: TenantStore, problem: str) -> int:
-    waiting = [entry for entry in store.outbox.entries() if entry.state.is_open]
+    """Let rows on their way wait for an answer, and return how many of the outbox do, or are yet to be asked about."""
+    waiting = store.outbox.entries()
     outcomes = [
         Outcome(entry.decision_id, OutboxState.REFUSED, Cause.NOT_ALLOWED, problem)
         for entry in waiting

@@ -53,11 +53,11 @@ async def _list(tenant: str | None, *, everything: bool, as_json: bool) -> int:
     async with _store(tenant) as (disk, chosen):
         entries = await disk(lambda store: store.outbox.entries(since))
         notice = await disk(lambda store: store.notice)
+    if notice:
+        click.echo(plain(notice), err=True)
     if as_json:
         print_json({"tenant_id": chosen, "decisions": [entry_document(entry, chosen) for entry in entries]})
         return DONE
-    if notice:
-        click.echo(notice, err=True)
     for entry in entries:
         _print(entry)
     if not entries:

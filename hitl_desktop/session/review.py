@@ -79,6 +79,13 @@ class ReviewSession:
         """Return what the reviewer should know of what is kept on this machine; empty where all is well."""
         return await self._disk(lambda store: store.notice)
 
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What the reviewer should know of what is kept here and, while online, delivered; no disk is asked."""
+        online = self.monitor.now.phase is Phase.ONLINE
+        told = (self._disk.notice, self._workers.problem, self.outbox.problem if online else "")
+        return tuple(text for text in told if text)
+
     async def refresh(self) -> None:
         """Look at the server now.
 

@@ -66,6 +66,14 @@ class Workers:
         while self._tasks:
             await ended(self._tasks)
         await self._recorder.flush()
+        if self._monitor.now.phase is Phase.ONLINE and not self._recorder.problem:
+            with suppress(StoreError):  # go on: it is only tidied
+                await self._disk(lambda store: store.drafts.forget_marks())
+
+    @property
+    def problem(self) -> str:
+        """Why what the server tells is not kept on this machine at present; empty where it is."""
+        return self._recorder.problem
 
     async def _last_sending(self) -> None:
         """What is in memory alone would end with it, so its last sending is waited for."""
@@ -118,16 +126,17 @@ class Workers:
 
     async def _prefetch(self) -> None:
         """Keep the evidence of what waits, now and whenever more has come."""
-        seen: set[str] = set()
+        seen: tuple[int, set[str]] = (0, set())
         while True:
             await self._monitor.reached(Phase.ONLINE)
+            now = (self._disk.openings, set(self._book.pending_ids))
             # What was decided goes before what may be read later.
-            if seen != self._book.pending_ids and not self._is_delivering():
-                seen = set(self._book.pending_ids)
+            if seen != now and not self._is_delivering():
+                seen = now
                 try:
                     await self._prefetch_once()
                 except (ServiceError, StoreError):  # wait and try again: it is only for later
-                    seen = set()
+                    seen = (0, set())
             await asyncio.sleep(_PREFETCH_EVERY)
 
     def _is_delivering(self) -> bool:

@@ -87,7 +87,7 @@ class EvidenceReader:
             StoreError: the disk.
         """
         bundles = {gate.request_id: gate.evidence_bundle_id for gate in gates}
-        wanted = wanted_order(gates)
+        wanted = wanted_order(gates, datetime.now(UTC))
         kept = await self._disk(lambda store: store.evidence.bundle_ids() if store.is_durable else bundles)
         missing = [name for name in wanted if kept.get(name) != bundles[name]]
         done = len(wanted) - len(missing)
@@ -111,7 +111,7 @@ class EvidenceReader:
             StoreError: the disk is full.
         """
         gates = [record for record in records if isinstance(record, Gate)]
-        wanted = wanted_order(gates)
+        wanted = wanted_order(gates, datetime.now(UTC))
         kept = await self._disk(lambda store: _keep_list(store, gates))
         for gate in gates:
             if kept.get(gate.request_id) != gate.evidence_bundle_id:
@@ -141,9 +141,13 @@ class EvidenceReader:
         return OpenGate(gate, tuple(found))
 
 
-def wanted_order(gates: Iterable[Gate]) -> list[str]:
-    """Return the pending gates' ids, most wanted first: by turns the newest and the soonest to expire."""
-    pending = [gate for gate in gates if gate.status is GateStatus.PENDING]
+def wanted_order(gates: Iterable[Gate], now: datetime) -> list[str]:
+    """Return the pending gates' ids, most wanted first: by turns the newest and the soonest to expire.
+
+    Those whose time has run out, which can no longer be decided, come last.
+    """
+    waiting = [gate for gate in gates if gate.status is GateStatus.PENDING]
+    pending = [gate for gate in waiting if not gate.is_overdue(now)]
     newest = sorted(pending, key=lambda gate: gate.requested_at, reverse=True)
     soonest = sorted(
         (gate for gate in pending if gate.expires_at), key=lambda gate: gate.expires_at or gate.requested_at
@@ -153,6 +157,7 @@ def wanted_order(gates: Iterable[Gate]) -> list[str]:
         if place < len(soonest):
             turns[soonest[place].request_id] = None
         turns[gate.request_id] = None
+    turns.update(dict.fromkeys(gate.request_id for gate in waiting))
     return list(turns)
 
 

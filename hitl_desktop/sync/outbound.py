@@ -79,9 +79,12 @@ class Outbound:
     async def run(self) -> None:
         """Deliver until cancelled; a server that is away is tried again, more and more seldom."""
         pauses = backoff(Random())  # noqa: S311 - spreads retries, guards nothing
-        await self._disk(lambda store: store.outbox.retry())
+        tried_again = False
         while True:
             try:
+                if not tried_again:
+                    await self._disk(lambda store: store.outbox.retry())
+                    tried_again = True
                 await self.reload()
                 await self.verify()
                 while True:

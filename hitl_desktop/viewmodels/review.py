@@ -182,8 +182,12 @@ class ReviewViewModel(QObject):
         """
         self._saving.stop()
         unsaved, self._unsaved = self._unsaved, {}
-        if unsaved:
+        try:
+            # Even where there is nothing new: what is being saved already is saved when this returns.
             await self._session.keep_drafts(unsaved)
+        except StoreError:
+            self._unsaved = unsaved | self._unsaved
+            raise
 
     def _unsaved_for(self, error: Exception) -> None:
         self.problem.emit(f"What you write is not kept on this machine: {error}")

@@ -44,6 +44,7 @@ class WindowViewModel(QObject):
         self.outbox = OutboxViewModel(session, self._tasks, self)
         self.knowledge = KnowledgeViewModel(session, self._tasks, self)
         self._shown: Phase | None = None
+        self._problems: tuple[str, ...] = ()
         self._progress = QElapsedTimer()
         self._progress.start()
         self._clock = QTimer(self, interval=_TICK_MS)
@@ -55,7 +56,6 @@ class WindowViewModel(QObject):
         self._session.monitor.follow(self._told)
         self._clock.start()
         self.review.restore()
-        self._tasks.start(self._session.notice(), lambda text: self.noticed.emit(text) if text else None)
 
     def refresh(self) -> None:
         """Look at the server now."""
@@ -114,6 +114,13 @@ class WindowViewModel(QObject):
                 self.gates.flush()
             self.connectivity.emit(now)
 
+    def _tell_problems(self) -> None:
+        told, self._problems = self._problems, self._session.problems
+        for problem in self._problems:
+            if problem not in told:
+                self.noticed.emit(problem)
+
     def _tick(self) -> None:
+        self._tell_problems()
         self.gates.tick()
         self.ticked.emit()
