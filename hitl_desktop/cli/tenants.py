@@ -7,6 +7,7 @@ import click
 from hitl_desktop.cli.output import print_json
 from hitl_desktop.cli.running import DONE, backend, json_option, run, tenant_option
 from hitl_desktop.cli.tenants_adopt import adopt
+from hitl_desktop.cli.tenants_forget import forget
 from hitl_desktop.cli.tenants_gateway import gateway, gateway_token
 from hitl_desktop.cli.tenants_import import import_tenants
 from hitl_desktop.services.errors import ServiceError
@@ -30,7 +31,8 @@ Add one: put it into ALLOWED_TENANTS of agents and reviewers, and give it a
 
 \b
 Remove one: take it out of ALLOWED_TENANTS, and its user off the server. What
-  it has on the server stays until its administrator deletes it.
+  it has on the server stays until its administrator deletes it, what is kept
+  on this machine until `tenants forget acme-corp`.
 """
 
 
@@ -88,6 +90,7 @@ def _print(row: dict[str, Any]) -> None:
 
 
 tenants.add_command(adopt)
+tenants.add_command(forget)
 tenants.add_command(gateway)
 tenants.add_command(gateway_token)
 tenants.add_command(import_tenants)
