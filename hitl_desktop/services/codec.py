@@ -106,7 +106,7 @@ def decode_event(
             timestamp=_text(fields, b"timestamp", default=""),
             metadata=_OBJECT.decode(fields.get(b"metadata") or b"{}"),
         )
-    except (_Bad, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (_Bad, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return Quarantined(place, f"the event cannot be read: {error}", _shown(fields))
     if tenant_id is not None and event.tenant_id != tenant_id:
         reason = (
@@ -120,7 +120,7 @@ def decode_object(text: bytes) -> Mapping[str, Any] | None:
     """Return the JSON object in `text`; None if it is none."""
     try:
         return _OBJECT.decode(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 
@@ -128,7 +128,7 @@ def decode_texts(text: bytes | str) -> tuple[str, ...]:
     """Return the JSON list of texts in `text`; nothing if it is none."""
     try:
         return _TEXTS.decode(text)
-    except (msgspec.MsgspecError, UnicodeError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return ()
 
 

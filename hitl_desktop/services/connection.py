@@ -154,8 +154,22 @@ def translated(address: str, *, lost: type[Unavailable] = Unavailable) -> Iterat
         raise _unavailable(address, error, lost) from None
     except fault.ResponseError as error:
         raise _by_word(address, str(error)) from None
+    except fault.InvalidResponse as error:
+        if lost is Interrupted:
+            raise _unavailable(address, error, lost) from None
+        raise Malformed(f"The server at {address} answered in a way that cannot be read: {error}.") from None
     except fault.RedisError as error:
         raise Malformed(f"The server at {address} answered in a way that cannot be read: {error}.") from None
+
+
+@contextmanager
+def understood(address: str, *, else_: type[ServiceError] = Malformed) -> Iterator[None]:
+    """Turn what a reply of another shape than agreed raises while it is taken apart into `else_`."""
+    try:
+        yield
+    except (TypeError, ValueError, LookupError, AttributeError, RecursionError, OverflowError) as error:
+        shape = f"{type(error).__name__}: {str(error)[:80]}"
+        raise else_(f"The server at {address} answered in a way that cannot be read ({shape}).") from None
 
 
 def _unavailable(address: str, error: Exception, lost: type[Unavailable]) -> ServiceError:

@@ -3,7 +3,7 @@
 from hitl_desktop.domain.event import Event
 from hitl_desktop.domain.gate import Quarantined
 from hitl_desktop.services.codec import decode_event
-from hitl_desktop.services.connection import Connection
+from hitl_desktop.services.connection import Connection, understood
 from hitl_desktop.tenancy import TenantNames, require_tenant
 
 BLOCK_MS = 2_000
@@ -26,7 +26,8 @@ class Events:
         """
         require_tenant(self._names.tenant_id)
         entries = await self._connection.read("XREVRANGE", self._names.events, "+", "-", "COUNT", 1)
-        return entries[0][0].decode() if entries else "0-0"
+        with understood(self._connection.address):
+            return str(entries[0][0].decode()) if entries else "0-0"
 
     async def after(self, cursor: str, block_ms: int = BLOCK_MS) -> tuple[str, list[Event | Quarantined]]:
         """Wait for entries behind `cursor`; return the cursor behind them and the entries, none if none came in time.
@@ -39,6 +40,7 @@ class Events:
         reply = await self._connection.read("XREAD", "COUNT", _COUNT, "BLOCK", block_ms, "STREAMS", key, cursor)
         if not reply:
             return cursor, []
-        entries = reply[0][1]
-        decoded = (decode_event(key, entry_id, fields or {}, self._names.tenant_id) for entry_id, fields in entries)
-        return entries[-1][0].decode(), [entry for entry in decoded if entry is not None]
+        with understood(self._connection.address):
+            entries = reply[0][1]
+            decoded = [decode_event(key, entry_id, fields or {}, self._names.tenant_id) for entry_id, fields in entries]
+            return entries[-1][0].decode(), [entry for entry in decoded if entry is not None]

@@ -1,6 +1,6 @@
 """What a diagnosis asks the server: its version, and whether single-tenant data lies beside the tenants'."""
 
-from hitl_desktop.services.connection import Connection
+from hitl_desktop.services.connection import Connection, understood
 from hitl_desktop.services.errors import Refused
 from hitl_desktop.tenancy import TenantNames, require_tenant
 from hitl_desktop.tenancy.naming import unprefixed
@@ -39,9 +39,11 @@ class Health:
         """
         require_tenant(self._names.tenant_id)
         try:
-            return str((await self._connection.read("INFO", "server")).get("run_id", ""))
+            told = await self._connection.read("INFO", "server")
         except Refused:  # drop: this user may not ask
             return ""
+        with understood(self._connection.address):
+            return str(told.get("run_id", ""))
 
     async def stray_keys(self) -> tuple[str, ...]:
         """Return the unprefixed keys found beside a tenant's (wire.md, faults, 5); none in single-tenant mode.

@@ -56,9 +56,17 @@ def open_database(path: Path, key: bytes) -> "apsw.Connection":
             connection.pragma("foreign_keys", True)  # noqa: FBT003 - apsw's own
             _migrate(connection)
     except BaseException:
-        connection.close()
+        close_untouched(connection)
         raise
     return connection
+
+
+def close_untouched(connection: "apsw.Connection") -> None:
+    """Close a file as it is, without writing its log into it: what is damaged must not get worse before it is saved."""
+    import apsw
+
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    connection.close()
 
 
 def _check(connection: "apsw.Connection", path: Path, *, is_new: bool) -> None:

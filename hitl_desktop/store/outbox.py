@@ -31,6 +31,8 @@ LEASE = 12.0
 _ENTRY = "decision_id, request_id, decision, gate, device, state, held_until, attempts, cause, problem, theirs"
 RESCUED = f"{_ENTRY}, fields"
 """The columns that are read from a file that can no longer be used."""
+_DAMAGED = "What this decision was made on is damaged on this machine, so it was not sent; review the gate again."
+_MOST_ATTEMPTS = 2**31
 _OPEN = "state IN ('queued', 'sending', 'unknown')"
 _SUPERSEDED = "You have decided about this gate again since, so this decision from a file moved aside was not sent."
 _decisions = msgspec.msgpack.Decoder(Decision)
@@ -251,13 +253,14 @@ class Outbox:
             ValueError: it cannot be read.
         """
         *columns, fields = row
-        one = _claimed(columns, fields)
-        if one is None:
+        entry = _readable(columns)
+        if entry is None:
             raise ValueError("the row cannot be read")
-        entry = one.entry
         if self.find(entry.decision_id) is not None:
             return False
-        if entry.state.is_open and self._is_on_its_way(entry.request_id):
+        if entry.state.is_open and _readable_fields(fields) is None:
+            entry = replace(entry, state=OutboxState.REFUSED, cause=Cause.DAMAGED, problem=_DAMAGED)
+        elif entry.state.is_open and self._is_on_its_way(entry.request_id):
             entry = replace(entry, state=OutboxState.REFUSED, cause=Cause.REFUSED, problem=_SUPERSEDED)
         elif entry.state is OutboxState.SENDING:
             entry = replace(entry, state=OutboxState.UNKNOWN)
@@ -329,7 +332,8 @@ class Outbox:
 
     def _set_aside(self, decision_id: str) -> None:
         self._connection.execute(
-            "UPDATE outbox SET state = 'refused', cause = 'damaged' WHERE decision_id = ?", (decision_id,)
+            "UPDATE outbox SET state = 'refused', cause = 'damaged', problem = ? WHERE decision_id = ?",
+            (_DAMAGED, decision_id),
         )
 
 
@@ -365,6 +369,8 @@ def _entry(row: Sequence[Any]) -> OutboxEntry:
         problem=problem,
         theirs=None if theirs is None else _theirs.decode(theirs),
     )
+    if not 0 <= attempts <= _MOST_ATTEMPTS:
+        raise ValueError("nobody tries that often")
     if (entry.decision_id, entry.request_id, entry.gate.request_id) != (decision_id, request_id, request_id):
         raise ValueError("the row's parts are not of one decision")
     return entry

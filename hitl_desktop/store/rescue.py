@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hitl_desktop.store.database import storable, transaction
+from hitl_desktop.store.database import close_untouched, storable, transaction
 from hitl_desktop.store.errors import StoreError, TooNewError, WrongKeyError
 from hitl_desktop.store.outbox import RESCUED, Outbox
 
@@ -96,7 +96,7 @@ def _opened(path: Path, key: bytes) -> Iterator["apsw.Connection"]:
         connection.pragma("key", f"raw:{key.hex()}")
         yield connection
     finally:
-        connection.close()
+        close_untouched(connection)
 
 
 def _rows(connection: "apsw.Connection") -> list[Sequence[Any]]:

@@ -6,6 +6,7 @@ and the rows of the outbox that can still be read go over into it.
 
 import asyncio
 import os
+import re
 import secrets
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hitl_desktop.settings import Settings
 from hitl_desktop.store import rescue
-from hitl_desktop.store.database import MEMORY, check_pages, open_database, sorted_out, transaction
+from hitl_desktop.store.database import MEMORY, check_pages, close_untouched, open_database, sorted_out, transaction
 from hitl_desktop.store.drafts import Drafts
 from hitl_desktop.store.errors import DamagedError, NoKeyError, StoreError, TooNewError, WrongKeyError
 from hitl_desktop.store.evidence import EvidenceCache
@@ -29,6 +30,7 @@ if TYPE_CHECKING:  # only the store's thread needs it
     import apsw
 
 _LOCKED_WITHIN = 10.0
+_STORE_ID = re.compile("[0-9a-f]{16}")
 
 Result = TypeVar("Result")
 
@@ -86,14 +88,13 @@ class TenantStore:
                 self.notice = f"{unreadable} decisions in the outbox cannot be read, so they are not sent; they stay."
             next(self.gates.pages(1), None)
 
-    def close(self) -> None:
-        """Close the file."""
-        if self.is_replaced():
-            import apsw
-
-            # Its write-ahead log has the name of the new file's by now, and would be deleted under that.
-            self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        self._connection.close()
+    def close(self, *, is_damaged: bool = False) -> None:
+        """Close the file; a damaged one is left as it is."""
+        # The log of one that was replaced has the name of the new file's by now, and would be deleted under that.
+        if is_damaged or self.is_replaced():
+            close_untouched(self._connection)
+        else:
+            self._connection.close()
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -140,7 +141,7 @@ class StoreThread:
             with sorted_out(store.path):
                 return work(store)
         except DamagedError:
-            self._close()
+            self._close(is_damaged=True)
             store = self._open(thorough=True)
             with sorted_out(store.path):
                 return work(store)
@@ -151,11 +152,11 @@ class StoreThread:
         self.openings += 1
         return store
 
-    def _close(self) -> None:
+    def _close(self, *, is_damaged: bool = False) -> None:
         store, self._store = self._store, None
         if store is not None:
             with suppress(StoreError), sorted_out(store.path):
-                store.close()
+                store.close(is_damaged=is_damaged)
 
 
 @asynccontextmanager
@@ -236,7 +237,7 @@ def _opened(path: Path, key: bytes, *, thorough: bool = False) -> TenantStore:
     try:
         store.probe(thorough=thorough)
     except BaseException:
-        store.close()
+        store.close(is_damaged=True)
         raise
     return store
 
@@ -278,12 +279,22 @@ def _take_over(store: TenantStore, old: Path, names: TenantNames, keys: Keys, ke
 
 
 def _keys(settings: Settings) -> Keys:
+    from filelock import FileLock
+
     folder = settings.stores_dir
     named = folder / "store-id"
-    if not named.exists():
-        with suppress(FileExistsError):
-            write_private(named, secrets.token_hex(8).encode())
-    return Keys(folder, settings.key_file, settings.passphrase, named.read_text(encoding="ascii").strip())
+    if _STORE_ID.fullmatch(_read(named)) is None:
+        # Under a lock, since the loser of a race would keep its keys under an id that nobody finds again.
+        with FileLock(folder / "store-id.lock", timeout=_LOCKED_WITHIN, mode=0o600):
+            if _STORE_ID.fullmatch(_read(named)) is None:
+                if named.exists():
+                    named.replace(named.with_name(f"store-id.damaged-{secrets.token_hex(2)}"))
+                write_private(named, secrets.token_hex(8).encode())
+    return Keys(folder, settings.key_file, settings.passphrase, _read(named))
+
+
+def _read(named: Path) -> str:
+    return named.read_text(encoding="ascii", errors="replace").strip() if named.exists() else ""
 
 
 def _make_private(folder: Path, state_dir: Path) -> None:
