@@ -175,12 +175,12 @@ class ReviewSession:
             StoreError: the disk.
         """
         if offline or self._backend.is_offline or self.monitor.now.phase is Phase.OFFLINE:
-            return await self._reader.open_kept(request_id)
+            return await self._reader.open_kept(request_id, self.book.gates.get(request_id))
         try:
             found = await self._reader.open(request_id)
         except Unavailable as error:
             try:
-                return await self._reader.open_kept(request_id)
+                return await self._reader.open_kept(request_id, self.book.gates.get(request_id))
             except (ServiceError, StoreError):  # what the server says is what counts
                 raise error from None
         with suppress(StoreError):  # go on: what cannot be kept can be read all the same

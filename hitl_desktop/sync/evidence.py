@@ -49,14 +49,15 @@ class EvidenceReader:
         """
         return await self._found(await self._gates.get(request_id))
 
-    async def open_kept(self, request_id: str) -> OpenGate:
-        """Return the gate as it is kept on this machine.
+    async def open_kept(self, request_id: str, known: Gate | None = None) -> OpenGate:
+        """Return the gate as it is kept on this machine; `known` is as it is listed, which is kept a little later.
 
         Raises:
             Unavailable: it is not kept.
             StoreError: the disk.
         """
-        gate, kept = await self._disk(lambda store: (store.gates.find(request_id), store.evidence.find(request_id)))
+        stored, kept = await self._disk(lambda store: (store.gates.find(request_id), store.evidence.find(request_id)))
+        gate = known or stored
         if gate is None:
             raise NotFound(f"There is no gate {request_id!r} on this machine, and the server cannot be reached.")
         if kept is None or kept.fields.get(b"bundle_id", b"").decode("utf-8", "replace") != gate.evidence_bundle_id:

@@ -42,6 +42,7 @@ class WindowViewModel(QObject):
         self.gates = GateListModel(self)
         self.review = ReviewViewModel(session, self._tasks, self)
         self.outbox = OutboxViewModel(session, self._tasks, self)
+        self.outbox.undone.connect(self.review.take_back)
         self.knowledge = KnowledgeViewModel(session, self._tasks, self)
         self._shown: Phase | None = None
         self._problems: tuple[str, ...] = ()

@@ -181,7 +181,8 @@ class DecisionPanel(QFrame):
         self._review.decide(verdict)
 
     def _set_busy(self, busy: bool) -> None:  # noqa: FBT001 - Qt's signals take no names
-        self.set_decidable(decidable=not busy)
+        is_open = self._review is not None and self._review.current is not None
+        self.set_decidable(decidable=is_open and not busy)
 
 
 def _menu_button(text: str) -> QToolButton:
