@@ -17,6 +17,8 @@ from hitl_desktop.services.scripts import Script
 ANSWER_WITHIN = 5.0
 """Seconds in which the server must answer; a blocking read must ask for less."""
 _READ_SIZE = 256 * 1024
+_MISSHAPEN = (TypeError, ValueError, LookupError, AttributeError, RecursionError, OverflowError)
+"""What a reply of another shape than agreed raises while it is taken apart."""
 
 
 class Connection:
@@ -160,6 +162,8 @@ def translated(address: str, *, lost: type[Unavailable] = Unavailable) -> Iterat
         raise Malformed(f"The server at {address} answered in a way that cannot be read: {error}.") from None
     except fault.RedisError as error:
         raise Malformed(f"The server at {address} answered in a way that cannot be read: {error}.") from None
+    except _MISSHAPEN as error:  # redis-py takes some replies apart itself
+        raise _misshapen(address, error, lost if lost is Interrupted else Malformed) from None
 
 
 @contextmanager
@@ -167,9 +171,13 @@ def understood(address: str, *, else_: type[ServiceError] = Malformed) -> Iterat
     """Turn what a reply of another shape than agreed raises while it is taken apart into `else_`."""
     try:
         yield
-    except (TypeError, ValueError, LookupError, AttributeError, RecursionError, OverflowError) as error:
-        shape = f"{type(error).__name__}: {str(error)[:80]}"
-        raise else_(f"The server at {address} answered in a way that cannot be read ({shape}).") from None
+    except _MISSHAPEN as error:
+        raise _misshapen(address, error, else_) from None
+
+
+def _misshapen(address: str, error: Exception, kind: type[ServiceError]) -> ServiceError:
+    shape = f"{type(error).__name__}: {str(error)[:80]}"
+    return kind(f"The server at {address} answered in a way that cannot be read ({shape}).")
 
 
 def _unavailable(address: str, error: Exception, lost: type[Unavailable]) -> ServiceError:

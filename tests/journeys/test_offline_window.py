@@ -94,7 +94,7 @@ async def test_a_decision_can_be_undone_for_a_while(valkey: Server, environment:
         approve(window, ", but now")
         await until(lambda: not summaries(window), "the decided gate has left")
         assert written(valkey, "acme-corp", request).is_pending
-    assert written(valkey, "acme-corp", request).gate["reason"] == ", but nowNot yet"
+    assert written(valkey, "acme-corp", request).gate["reason"] == "Not yet, but now"
 
 
 async def test_work_offline_is_a_switch(valkey: Server, environment: dict[str, str]) -> None:
