@@ -25,11 +25,19 @@ class Health:
         await self._connection.read("PING")
         try:
             told = await self._connection.read("INFO", "server")
-        except Refused:
-            return "a server that does not tell its version to this user"
+        except Refused:  # go on: what a server says to everybody who may log in, it says to this user, too
+            return await self._greeting()
         if "valkey_version" in told:
             return f"Valkey {told['valkey_version']}"
         return f"Redis {told.get('redis_version', 'of unknown version')}"
+
+    async def _greeting(self) -> str:
+        try:
+            reply = await self._connection.read("HELLO")
+        except Refused:
+            return "a server that does not tell its version to this user"
+        told = dict(zip(reply[::2], reply[1::2], strict=True))
+        return f"{told[b'server'].decode().capitalize()} {told[b'version'].decode()}"
 
     async def run_id(self) -> str:
         """Return the id of the server's present run, which is another one after each restart; empty if it is not told.
