@@ -1,6 +1,7 @@
 """The chart, rendered by Helm itself and applied to a real server."""
 
 import json
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,10 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
+from hitl_desktop.services.acl import PASSWORD, Role, set_user
 from hitl_desktop.services.connection import connect
 from hitl_desktop.services.errors import Refused
 from hitl_desktop.services.gates import Gates
 from hitl_desktop.services.history import History
+from hitl_desktop.services.scripts import LIBRARY
 from hitl_desktop.settings import KeyLayout, read_tenancy
 from hitl_desktop.tenancy import TenantContext, TenantNames
 from tests.gates import decision, gate_request, posted
@@ -89,6 +92,27 @@ def test_values_outside_the_schema_are_refused(render: Render, wrong: dict[str, 
         render(**wrong)
 
 
+def test_the_files_of_the_chart_are_those_that_the_application_makes() -> None:
+    made = runpy.run_path("packaging/chart_files.py")["chart_files"]()
+    assert {path.name: path.read_text() for path in (CHART / "files").iterdir()} == made
+
+
+@pytest.mark.parametrize("layout", list(KeyLayout))
+def test_the_users_have_the_rules_that_the_command_line_prints(render: Render, layout: KeyLayout) -> None:
+    lines = render(keyLayout=layout.value)["ConfigMap", "try-redis-users"]["data"]["users.acl"].splitlines()
+    printed = {set_user(TenantNames(tenant, layout), role) for tenant in ("acme-corp", "widgets-inc") for role in Role}
+    others = {"user default reset off", f"user admin reset on {PASSWORD} ~* &* +@all"}
+    assert set(lines) - others == {
+        line.replace("ACL SETUSER", "user").replace(f">{PASSWORD}", PASSWORD) for line in printed
+    }
+
+
+def test_single_tenant_mode_has_the_same_rules_without_a_tenant(render: Render) -> None:
+    users_of = render(**{"multiTenancy.enabled": False})["ConfigMap", "try-redis-users"]["data"]["users.acl"]
+    lines = users_of.replace("user ", "ACL SETUSER ").replace(PASSWORD, f">{PASSWORD}").splitlines()
+    assert {set_user(TenantNames(None), role) for role in Role} <= set(lines)
+
+
 def users(render: Render, folder: Path, *, without: str = "", **values: Any) -> list[str]:
     """Return the lines that the server's users are made from, filled in as the chart's own script does it."""
     data = render(**values)["ConfigMap", "try-redis-users"]["data"]
@@ -108,14 +132,46 @@ def users(render: Render, folder: Path, *, without: str = "", **values: Any) -> 
     return (filled / "users.acl").read_text().splitlines()
 
 
+def load_functions(server: Server, render: Render, folder: Path) -> None:
+    """Load the functions as the chart's own script does it, once the server runs."""
+    for name, content in render()["ConfigMap", "try-redis-functions"]["data"].items():
+        (folder / name).write_text(content)
+    words: list[str | Path] = [
+        folder / "load.sh",
+        str(server.port),
+        folder / "functions.lua",
+        folder / "passwords" / "admin",
+    ]
+    done = subprocess.run(["sh", *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, LIBRARY), done.stderr
+
+
+def test_functions_that_the_server_does_not_take_are_no_start(
+    server: Server, render: Render, redis_cli: Path, tmp_path: Path
+) -> None:
+    for line in users(render, tmp_path):
+        if line.split()[1] == "admin":
+            server.run("ACL", "SETUSER", *line.split()[1:])
+    (tmp_path / "load.sh").write_text(render()["ConfigMap", "try-redis-functions"]["data"]["load.sh"])
+    (tmp_path / "damaged.lua").write_text("#!lua name=damaged\nreturn")
+    words: list[str | Path] = [
+        tmp_path / "load.sh",
+        str(server.port),
+        tmp_path / "damaged.lua",
+        tmp_path / "passwords" / "admin",
+    ]
+    assert subprocess.run(["sh", *words], capture_output=True, check=False).returncode
+
+
 @pytest.mark.parametrize("layout", list(KeyLayout))
 async def test_a_tenants_users_reach_their_own_tenant_alone(
-    server: Server, render: Render, tmp_path: Path, layout: KeyLayout
+    server: Server, render: Render, redis_cli: Path, tmp_path: Path, layout: KeyLayout
 ) -> None:
     for line in users(render, tmp_path, keyLayout=layout.value):
         _, name, *rules = line.split()
-        if name not in {"default", "admin"}:
+        if name != "default":
             server.run("ACL", "SETUSER", name, *rules)
+    load_functions(server, render, tmp_path)
 
     def address(user: str) -> str:
         password = f"password of {user}".replace(" ", "%20")
