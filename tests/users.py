@@ -34,11 +34,12 @@ def load_functions(server: Server) -> None:
 
 
 def used_commands(server: Server) -> set[str]:
-    """Return the commands that ran since `forget_used_commands`, those inside scripts too."""
+    """Return the commands that succeeded since `forget_used_commands`, those inside scripts too."""
     with server.client() as client:
         told = client.info("commandstats")
     assert isinstance(told, dict)
-    return {name.removeprefix("cmdstat_") for name, numbers in told.items() if numbers["calls"]} - _OUR_OWN
+    done = {name for name, numbers in told.items() if numbers["calls"] > numbers["failed_calls"]}
+    return {name.removeprefix("cmdstat_") for name in done} - _OUR_OWN
 
 
 def forget_used_commands(server: Server) -> None:

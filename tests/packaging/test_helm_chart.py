@@ -132,35 +132,21 @@ def users(render: Render, folder: Path, *, without: str = "", **values: Any) -> 
     return (filled / "users.acl").read_text().splitlines()
 
 
-def load_functions(server: Server, render: Render, folder: Path) -> None:
-    """Load the functions as the chart's own script does it, once the server runs."""
+def load_functions(server: Server, render: Render, folder: Path, code: str = "") -> subprocess.CompletedProcess[str]:
+    """Load the functions, or `code`, as the chart's own script does it once the server runs."""
     for name, content in render()["ConfigMap", "try-redis-functions"]["data"].items():
-        (folder / name).write_text(content)
-    words: list[str | Path] = [
-        folder / "load.sh",
-        str(server.port),
-        folder / "functions.lua",
-        folder / "passwords" / "admin",
-    ]
-    done = subprocess.run(["sh", *words], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.strip()) == (0, LIBRARY), done.stderr
+        (folder / name).write_text(code if code and name.endswith(".lua") else content)
+    words: list[str | Path] = ["sh", folder / "load.sh", str(server.port), folder / "functions.lua"]
+    return subprocess.run([*words, folder / "passwords" / "admin"], capture_output=True, text=True, check=False)
 
 
 def test_functions_that_the_server_does_not_take_are_no_start(
     server: Server, render: Render, redis_cli: Path, tmp_path: Path
 ) -> None:
-    for line in users(render, tmp_path):
-        if line.split()[1] == "admin":
-            server.run("ACL", "SETUSER", *line.split()[1:])
-    (tmp_path / "load.sh").write_text(render()["ConfigMap", "try-redis-functions"]["data"]["load.sh"])
-    (tmp_path / "damaged.lua").write_text("#!lua name=damaged\nreturn")
-    words: list[str | Path] = [
-        tmp_path / "load.sh",
-        str(server.port),
-        tmp_path / "damaged.lua",
-        tmp_path / "passwords" / "admin",
-    ]
-    assert subprocess.run(["sh", *words], capture_output=True, check=False).returncode
+    admin = next(line.split() for line in users(render, tmp_path) if line.split()[1] == "admin")
+    server.run("ACL", "SETUSER", *admin[1:])
+    assert load_functions(server, render, tmp_path, "#!lua name=damaged\nreturn").returncode
+    assert server.run("FUNCTION", "LIST") == []
 
 
 @pytest.mark.parametrize("layout", list(KeyLayout))
@@ -171,7 +157,8 @@ async def test_a_tenants_users_reach_their_own_tenant_alone(
         _, name, *rules = line.split()
         if name != "default":
             server.run("ACL", "SETUSER", name, *rules)
-    load_functions(server, render, tmp_path)
+    loaded = load_functions(server, render, tmp_path)
+    assert (loaded.returncode, loaded.stdout.strip()) == (0, LIBRARY), loaded.stderr
 
     def address(user: str) -> str:
         password = f"password of {user}".replace(" ", "%20")
