@@ -1,6 +1,8 @@
 """A tenant's users on a test's server, made by the very commands that the application prints."""
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from hitl_desktop.services.acl import PASSWORD, Role, ServerKind, set_user
 from hitl_desktop.services.scripts import function_library
@@ -24,8 +26,9 @@ def make_user(server: Server, names: TenantNames, role: Role) -> str:
 
 
 def raw_client(server: Server, user: str) -> redis.Redis:
-    """Return a client of another's making, logged in as `user`, one of `make_user`."""
-    return redis.Redis(host=server.host, port=server.port, username=user, password=SECRET, protocol=2)
+    """Return another program's client that never retries, logged in as `user`, one of `make_user`."""
+    once = Retry(NoBackoff(), 0)
+    return redis.Redis(server.host, server.port, username=user, password=SECRET, protocol=2, retry=once)
 
 
 def load_functions(server: Server) -> None:

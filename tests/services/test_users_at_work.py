@@ -1,11 +1,14 @@
 """Tenants' users at work on real servers: all that the application does for its own tenant, and nothing for another."""
 
+import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import msgpack
 import pytest
+import redis
 
 from hitl_desktop.domain.decision import Verdict
 from hitl_desktop.domain.event import Event
@@ -18,12 +21,15 @@ from hitl_desktop.services.events import Events
 from hitl_desktop.services.gates import Gates
 from hitl_desktop.services.health import Health
 from hitl_desktop.services.history import History
-from hitl_desktop.settings import KeyLayout
+from hitl_desktop.session import ReviewSession, open_backend, open_session
+from hitl_desktop.settings import KeyLayout, Settings
+from hitl_desktop.sync.monitor import Phase
 from hitl_desktop.tenancy import TenantContext, TenantNames
 from hitl_desktop.tenancy.audit import TenantEvent, TenantRecord
 from tests.gates import TENANT, decision, gate_request, posted
 from tests.servers import Server
-from tests.users import forget_used_commands, load_functions, make_user, raw_client, used_commands
+from tests.users import SECRET, forget_used_commands, load_functions, make_user, raw_client, used_commands
+from tests.waiting import until
 
 STRANGER = "widgets-inc"
 layouts = pytest.mark.parametrize("layout", list(KeyLayout))
@@ -105,6 +111,45 @@ async def test_an_agent_asks_and_waits_by_the_commands_that_are_named(server: Se
     assert {"zadd", "exists", "fcall"} <= used_commands(server) <= set(commands(Role.AGENT, KeyLayout.PLAIN))
 
 
+@layouts
+def test_the_orchestrator_does_all_its_work_as_the_agents_user(server: Server, layout: KeyLayout) -> None:
+    names = TenantNames(TENANT, layout)
+    make_user(server, names, Role.AGENT)
+    request = gate_request("A gate")
+    task, processed = names.key("asdlc:task:t-1"), names.key("asdlc:processed:k")
+    # As redis-py comes, with its own greeting; the server's refusal of a part of that is overlooked by it.
+    user = {"username": names.redis_user(Role.AGENT), "password": SECRET, "client_name": "hitl-handlers"}
+    with redis.Redis(server.host, server.port, decode_responses=True, **user) as client:  # type: ignore[arg-type]
+        assert client.ping()
+        if not client.exists(names.events):
+            client.xadd(names.events, {"_init": "true", "timestamp": "now"}, maxlen=1000)
+        for group in ("discovery-handlers", "hitl-handlers"):
+            client.xgroup_create(names.events, group, id="0", mkstream=True)
+        client.hset(task, mapping={"task_id": "t-1", "state": "pending"})
+        client.hincrby(task, "fail_count", 1)
+        gate = names.gate_request(request.request_id)
+        client.hset(gate, mapping={"request_id": request.request_id, "status": "pending"})
+        client.hset(names.evidence_bundle(request.bundle["bundle_id"]), mapping=dict(request.bundle))
+        client.zadd(names.pending_gates, {request.request_id: float("inf")})
+        client.rpush(names.decision_log("t-1"), "{}")
+        client.xadd(names.audit, {"event": "gate_requested"}, maxlen=100_000)
+        client.xadd(names.events, {"event_type": "gate_requested"}, maxlen=10_000)
+        ((_, entries),) = client.xreadgroup("hitl-handlers", "worker-1", {names.events: ">"}, count=10, block=1000)
+        assert client.exists(processed) == 0
+        client.set(processed, entries[-1][0], ex=604_800)
+        client.xack(names.events, "hitl-handlers", entries[-1][0])
+        left = client.xpending_range(names.events, "hitl-handlers", "-", "+", 100)
+        claimed = client.xclaim(names.events, "hitl-handlers", "worker-2", 0, [one["message_id"] for one in left])
+        assert len(claimed) == len(left) == 1
+        assert {group["name"] for group in client.xinfo_groups(names.events)} == {"discovery-handlers", "hitl-handlers"}
+        assert client.xinfo_stream(names.events)["length"] == 2
+        assert client.zrange(names.pending_gates, 0, -1) == [request.request_id]
+        assert client.hgetall(gate)["status"] == "pending"
+        client.hset(gate, "status", "approved")
+        client.zrem(names.pending_gates, request.request_id)
+        assert client.lrange(names.decision_log("t-1"), 0, -1) == ["{}"]
+
+
 async def test_the_whole_of_a_reviewers_work_leaves_the_servers_log_of_refusals_alone(server: Server) -> None:
     names = TenantNames(TENANT)
     load_functions(server)
@@ -117,6 +162,52 @@ async def test_the_whole_of_a_reviewers_work_leaves_the_servers_log_of_refusals_
     refused = {bytes(entry[entry.index(b"object") + 1]) for entry in server.run("ACL", "LOG")}
     # What a diagnosis asks, and does without.
     assert refused == {b"info", b"exists"}
+
+
+# --- a session that follows the server --------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def following(url: str, layout: KeyLayout) -> AsyncIterator[ReviewSession]:
+    """Yield a session as the window has one, by `url`."""
+    folder = Path(os.environ["HITL_STATE_DIR"])
+    settings = Settings(folder, "rev@example.org", redis_url=url, multi_tenancy=True, key_layout=layout)
+    async with open_backend(settings) as backend, open_session(backend, TENANT) as session:
+        yield session
+
+
+@layouts
+async def test_a_reviewers_session_follows_what_happens_and_decides(server: Server, layout: KeyLayout) -> None:
+    names = TenantNames(TENANT, layout)
+    load_functions(server)
+    request = gate_request("A gate")
+    async with (
+        following(make_user(server, names, Role.REVIEWER), layout) as session,
+        working(make_user(server, names, Role.AGENT), names) as agent,
+    ):
+        await session.monitor.reached(Phase.ONLINE)
+        await Gates(agent, names).request(request)
+        await until(lambda: request.request_id in session.book.pending_ids, "the gate has come")
+        opened = await session.open_gate(request.request_id)
+        await session.decide(opened.gate, Verdict.APPROVED)
+        await until(lambda: session.book.gates[request.request_id].status == "approved", "the echo has come back")
+        assert (await Gates(agent, names).get(request.request_id)).reviewer == "rev@example.org"
+
+
+async def test_a_session_without_the_functions_says_so_and_goes_on_once_they_are_loaded(server: Server) -> None:
+    names = TenantNames(TENANT)
+    async with working(server.url, names) as connection:
+        asked = await ask_four(connection, names)
+    async with following(make_user(server, names, Role.REVIEWER), KeyLayout.PLAIN) as session:
+        await session.monitor.reached(Phase.REFUSED)
+        assert "FUNCTION LOAD REPLACE" in session.monitor.now.problem
+        load_functions(server)
+        await session.refresh()
+        await session.monitor.reached(Phase.ONLINE)
+        assert set(session.book.pending_ids) == set(asked)
+
+
+# --- for another tenant -----------------------------------------------------------------------------------------------
 
 
 @layouts
