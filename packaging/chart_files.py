@@ -1,6 +1,7 @@
 """Writes the chart's files that the application's own tables make: `make chart`. A test says when they are outdated."""
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 from hitl_desktop.services.acl import Role, commands
@@ -11,14 +12,16 @@ FOLDER = Path(__file__).parent / "helm" / "files"
 
 
 def chart_files() -> dict[str, str]:
-    """Return the text of each file by its name: a role's commands, those that a cluster adds, and the functions."""
-    plain = {role: commands(role, KeyLayout.PLAIN) for role in Role}
-    files = {f"{role}.acl": _rules(named) for role, named in plain.items()}
-    added = [name for name in commands(Role.REVIEWER, KeyLayout.HASHTAG) if name not in plain[Role.REVIEWER]]
-    return {**files, "cluster.acl": _rules(added), "functions.lua": function_library()}
+    """Return the text of each file by its name: a role's commands, what a cluster adds, and the functions."""
+    files = {"functions.lua": function_library()}
+    for role in Role:
+        plain, in_a_cluster = (commands(role, layout) for layout in (KeyLayout.PLAIN, KeyLayout.HASHTAG))
+        files[f"{role}.acl"] = _rules(plain)
+        files[f"{role}-cluster.acl"] = _rules(in_a_cluster[len(plain) :])
+    return files
 
 
-def _rules(named: list[str] | tuple[str, ...]) -> str:
+def _rules(named: Sequence[str]) -> str:
     line = " ".join(f"+{name}" for name in named)
     return textwrap.fill(line, 110, break_on_hyphens=False, break_long_words=False) + "\n"
 

@@ -30,10 +30,11 @@ class ServerKind(StrEnum):
     VALKEY9 = "valkey9"
 
 
-# The application's own, of a reviewer and of whoever asks.
+# The application's own, of a reviewer and of whoever asks. WAIT is for servers that have replicas.
 _BOTH = (
-    *("ping", "auth", "hello", "multi", "exec", "fcall", "time", "type", "hset", "hmget", "hgetall", "hstrlen"),
-    *("zrem", "zrange", "zcard", "rpush", "lrange", "xadd", "xread", "xrevrange"),
+    *("ping", "auth", "hello", "multi", "exec", "fcall", "time", "wait"),
+    *("type", "hset", "hmget", "hgetall", "hstrlen", "zrem", "zrange", "zcard", "rpush", "lrange"),
+    *("xadd", "xread", "xrevrange"),
 )
 _COMMANDS = {
     Role.REVIEWER: _BOTH,
@@ -44,14 +45,17 @@ _COMMANDS = {
         *("xinfo|stream", "xinfo|groups", "xinfo|consumers"),
     ),
 }
-# What a client of a cluster asks: where the slots are, and where a command has its keys.
-_IN_A_CLUSTER = ("cluster|slots", "cluster|shards", "command", "asking", "readonly")
+# Where the slots are; other programs' clients also ask where a command has its keys, and follow a slot that moves.
+_IN_A_CLUSTER = {
+    Role.REVIEWER: ("cluster|slots",),
+    Role.AGENT: ("cluster|slots", "cluster|shards", "command", "asking", "readonly"),
+}
 _ON_VALKEY = {Role.REVIEWER: (), Role.AGENT: ("client|setinfo",)}
 
 
 def commands(role: Role, layout: KeyLayout, server: ServerKind = ServerKind.REDIS7) -> tuple[str, ...]:
     """Return the commands that a user of `role` may run, as rules of an ACL name them."""
-    in_a_cluster = _IN_A_CLUSTER if layout is KeyLayout.HASHTAG else ()
+    in_a_cluster = _IN_A_CLUSTER[role] if layout is KeyLayout.HASHTAG else ()
     on_valkey = _ON_VALKEY[role] if server is ServerKind.VALKEY9 else ()
     return (*_COMMANDS[role], *in_a_cluster, *on_valkey)
 

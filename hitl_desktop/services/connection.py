@@ -37,9 +37,9 @@ _DENIED_INSIDE = (
 class Connection:
     """A narrow way to one Redis-compatible server: commands by name, scripts by their text, never a raw client."""
 
-    def __init__(self, client: Redis, address: str, *, named_user: bool = False) -> None:
+    def __init__(self, client: Redis, address: str, *, functions_first: bool = False) -> None:
         self._client = client
-        self._scripting = Scripting(client, named_user=named_user)
+        self._scripting = Scripting(client, functions_first=functions_first)
         self.address = address
 
     async def read(self, *command: bytes | str | float) -> Any:
@@ -140,7 +140,7 @@ async def connect(url: str) -> AsyncIterator[Connection]:
         driver_info=None,
     )
     try:
-        yield Connection(client, shown_address(url), named_user=bool(urlsplit(url).username))
+        yield Connection(client, shown_address(url), functions_first=bool(urlsplit(url).username))
     finally:
         await client.aclose(close_connection_pool=True)
 

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from hitl_desktop.services.scripts import Script
 
-# Anchored at both ends: other refusals hold names of keys, which agents choose.
+# Matched from the beginning: other refusals hold names of keys, which agents choose.
 _MAY_NOT = re.compile(r"(?:this user|User \S+) has no permissions to run the '(?:eval|evalsha|fcall)' command")
 _NO_FUNCTION = "Function not found"
 
@@ -30,9 +30,9 @@ class _Way(Enum):
 class Scripting:
     """Runs scripts on one connection, the way that its user may."""
 
-    def __init__(self, client: Redis, *, named_user: bool) -> None:
+    def __init__(self, client: Redis, *, functions_first: bool) -> None:
         self._client = client
-        self._way = _Way.FUNCTION if named_user else _Way.SCRIPT
+        self._way = _Way.FUNCTION if functions_first else _Way.SCRIPT
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Arguments) -> Any:
         """Run `script` once and return its reply.

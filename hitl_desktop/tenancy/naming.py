@@ -13,7 +13,6 @@ from hitl_desktop.tenancy.context import TenantContext
 from hitl_desktop.tenancy.errors import TenantNotAllowedError
 
 _SERVICE = "hitl-desktop"
-_SINGLE = "single-tenant"
 _LONGEST_COLLECTION = 512
 _SEPARATOR = re.compile(r"[:/|_#]+")
 
@@ -73,10 +72,6 @@ class TenantNames:
         """The pattern of all of the tenant's keys and of nobody else's, for its users' rules on the server."""
         return self.key("asdlc:*")
 
-    def redis_user(self, role: str) -> str:
-        """Return the name of the tenant's user on the server for `role`, a word without hyphens."""
-        return f"{_SINGLE if self.tenant_id is None else self.tenant_id}-{role}"
-
     def collection(self, base: str) -> str:
         """Return the Chroma collection for `base`: `{tenant}_{base}`, or the base alone in single-tenant mode.
 
@@ -103,10 +98,20 @@ class TenantNames:
         except ValueError:
             return None
 
+    def redis_user(self, role: str) -> str:
+        """Return the name of this tenant's user on the server in one role, `reviewer` or `agent`.
+
+        Raises:
+            ValueError: single-tenant mode has no such users.
+        """
+        if self.tenant_id is None:
+            raise ValueError("only a tenant has users of its own on the server")
+        return f"{self.tenant_id}-{role}"
+
     @property
     def keyring_entry(self) -> tuple[str, str]:
         """The service and user name under which this tenant's credentials stand in the operating system's keyring."""
-        return _SERVICE, _SINGLE if self.tenant_id is None else f"tenant:{_caseless(self.tenant_id)}"
+        return _SERVICE, "single-tenant" if self.tenant_id is None else f"tenant:{_caseless(self.tenant_id)}"
 
     def data_key_entry(self, store_id: str) -> tuple[str, str]:
         """Return where in the keyring the key of this tenant's data in one folder of stores stands.

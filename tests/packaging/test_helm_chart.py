@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hitl_desktop.services.acl import PASSWORD, Role, set_user
+from hitl_desktop.services.acl import PASSWORD, Role, commands, set_user
 from hitl_desktop.services.connection import connect
 from hitl_desktop.services.errors import Refused
 from hitl_desktop.services.gates import Gates
@@ -108,9 +108,10 @@ def test_the_users_have_the_rules_that_the_command_line_prints(render: Render, l
 
 
 def test_single_tenant_mode_has_the_same_rules_without_a_tenant(render: Render) -> None:
-    users_of = render(**{"multiTenancy.enabled": False})["ConfigMap", "try-redis-users"]["data"]["users.acl"]
-    lines = users_of.replace("user ", "ACL SETUSER ").replace(PASSWORD, f">{PASSWORD}").splitlines()
-    assert {set_user(TenantNames(None), role) for role in Role} <= set(lines)
+    lines = render(**{"multiTenancy.enabled": False})["ConfigMap", "try-redis-users"]["data"]["users.acl"].splitlines()
+    for role in Role:
+        rules = [TenantNames(None).key_pattern, *(f"+{name}" for name in commands(role, KeyLayout.PLAIN))]
+        assert f"user single-tenant-{role} reset on {PASSWORD} ~{' '.join(rules)}" in lines
 
 
 def users(render: Render, folder: Path, *, without: str = "", **values: Any) -> list[str]:
