@@ -167,10 +167,15 @@ def test_without_the_functions_one_sentence_says_how_to_load_them(
     request = gate_request("A gate")
     asyncio.run(ask(server.url, TENANT, request))
     use(monkeypatch, make_user(server, NAMES, Role.REVIEWER))
+    loading = "hitl-desktop tenants acl --functions | redis-cli -x FUNCTION LOAD REPLACE"
     assert main(["gates", "list", "--tenant", TENANT]) == 6
     told = capsys.readouterr()
-    assert "hitl-desktop tenants acl --functions | redis-cli -x FUNCTION LOAD REPLACE" in told.err
+    assert loading in told.err
     assert len(told.err.splitlines()) == 1
+    assert main(["doctor", "--tenant", TENANT, "--json"]) == 6
+    (health,) = [check for check in json.loads(capsys.readouterr().out)["checks"] if check["name"] == "server"]
+    assert health["status"] == "failed"
+    assert loading in health["detail"]
     assert written(server, TENANT, request).is_pending
 
 

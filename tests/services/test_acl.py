@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -208,6 +209,20 @@ def test_what_tells_of_others_or_destroys_is_refused(server: Server, role: Role,
     words = command.split(" ", 2 if command.startswith(("EVAL ", "SCRIPT")) else -1)
     with raw_client(server, names.redis_user(role)) as mine, pytest.raises(NoPermissionError):
         mine.execute_command(*words, *(["0"] if words[0] == "EVAL" else []))
+
+
+@roles
+def test_what_the_rules_cannot_prevent_is_as_security_md_says(server: Server, role: Role) -> None:
+    names = TenantNames(TENANT)
+    make_user(server, names, role)
+    server.run("XADD", names.audit, "*", "event", "gate_decision")
+    with raw_client(server, names.redis_user(role)) as mine:
+        mine.hset(names.gate_request("r"), "status", "approved")
+        mine.xadd(names.audit, {"event": "x"}, maxlen=0, approximate=False)
+    assert server.run("XLEN", names.audit) == 0
+    told = Path("SECURITY.md").read_text()
+    assert "Force decisions through the function" in told
+    assert "XADD takes MAXLEN" in told
 
 
 # --- the lines --------------------------------------------------------------------------------------------------------
