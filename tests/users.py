@@ -1,5 +1,7 @@
 """A tenant's users on a test's server, made by the very commands that the application prints."""
 
+from typing import Any
+
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -25,10 +27,11 @@ def make_user(server: Server, names: TenantNames, role: Role) -> str:
     return address(server, names.redis_user(role))
 
 
-def raw_client(server: Server, user: str) -> redis.Redis:
+def raw_client(server: Server, user: str, secret: str = SECRET, **options: Any) -> redis.Redis:
     """Return another program's client that never retries, logged in as `user`, one of `make_user`."""
     once = Retry(NoBackoff(), 0)
-    return redis.Redis(server.host, server.port, username=user, password=SECRET, protocol=2, retry=once)
+    given = {"username": user, "password": secret, "protocol": 2, "retry": once, **options}
+    return redis.Redis(server.host, server.port, **given)
 
 
 def load_functions(server: Server) -> None:

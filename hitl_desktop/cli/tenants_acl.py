@@ -4,7 +4,7 @@ import click
 
 from hitl_desktop.cli.output import print_json
 from hitl_desktop.cli.running import DONE, USAGE, Failure, json_option, run
-from hitl_desktop.services.acl import Role, ServerKind, revoke, set_user
+from hitl_desktop.services.acl import Role, ServerKind, is_other_database, revoke, set_user
 from hitl_desktop.services.connection import connect
 from hitl_desktop.services.errors import NotFound
 from hitl_desktop.services.scripts import LIBRARY, function_library
@@ -42,8 +42,9 @@ def acl(tenant: str | None, role: str | None, server: str, *, functions: bool, a
         return _print_functions(as_json=as_json)
     if tenant is None:
         raise Failure("Name the tenant whose users are to be made, or --functions.", USAGE)
-    _, names = _named(tenant)
-    made = {names.redis_user(each): set_user(names, each, ServerKind(server)) for each in _roles(role)}
+    settings, names = _named(tenant)
+    selects = settings.redis_url is not None and is_other_database(settings.redis_url)
+    made = {names.redis_user(each): set_user(names, each, ServerKind(server), selects=selects) for each in _roles(role)}
     if as_json:
         print_json({"tenant_id": tenant, "users": [{"user": user, "command": line} for user, line in made.items()]})
         return DONE

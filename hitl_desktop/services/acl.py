@@ -7,6 +7,7 @@ The chart of the services has the same table as files, which `packaging/chart_fi
 """
 
 from enum import StrEnum
+from urllib.parse import parse_qs, urlsplit
 
 from hitl_desktop.services.connection import Connection
 from hitl_desktop.services.errors import NotFound, Refused, Unavailable
@@ -60,11 +61,25 @@ def commands(role: Role, layout: KeyLayout, server: ServerKind = ServerKind.REDI
     return (*_COMMANDS[role], *in_a_cluster, *on_valkey)
 
 
-def set_user(names: TenantNames, role: Role, server: ServerKind = ServerKind.REDIS7) -> str:
-    """Return the command that makes the tenant's user anew, ready for redis-cli once `PASSWORD` is replaced."""
-    rules = (f"+{command}" for command in commands(role, names.layout, server))
+def set_user(names: TenantNames, role: Role, server: ServerKind = ServerKind.REDIS7, *, selects: bool = False) -> str:
+    """Return the command that makes the tenant's user anew, ready for redis-cli once `PASSWORD` is replaced.
+
+    Args:
+        names: the tenant's, in the layout that agents and reviewers have.
+        role: what the user is for.
+        server: for which server the line is.
+        selects: whether the user may choose a database, which is needed where the tenant's is not the first.
+    """
+    named = (*commands(role, names.layout, server), *(("select",) if selects else ()))
     user = ("ACL", "SETUSER", names.redis_user(role), "reset", "on", f">{PASSWORD}", f"~{names.key_pattern}")
-    return " ".join((*user, *rules))
+    return " ".join((*user, *(f"+{command}" for command in named)))
+
+
+def is_other_database(url: str) -> bool:
+    """Whether the address of a server names another database than the first, so that its users must select it."""
+    parts = urlsplit(url)
+    path = parts.path.strip("/") if parts.scheme in {"redis", "rediss"} else ""
+    return parse_qs(parts.query).get("db", [path])[0] not in {"", "0"}
 
 
 async def revoke(connection: Connection, names: TenantNames, role: Role) -> int:

@@ -61,6 +61,13 @@ def test_without_a_role_both_users_are_printed(run: Run) -> None:
     assert (code, json.loads(out)) == (0, {"tenant_id": TENANT, "users": users})
 
 
+def test_the_configured_database_is_minded(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for url, selects in (("redis://localhost:6379/0", False), ("redis://localhost:6379/3", True)):
+        monkeypatch.setenv("HITL_REDIS_URL", url)
+        line = set_user(NAMES, Role.AGENT, selects=selects)
+        assert run("acl", TENANT, "--role", "agent") == (0, f"{line}\n", "")
+
+
 def test_the_functions_are_printed_alone_and_need_no_tenant(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALLOWED_TENANTS", "widgets-inc")
     code, out, err = run("acl", "--functions")

@@ -10,7 +10,7 @@ import redis
 from redis.exceptions import NoPermissionError
 
 from hitl_desktop.services import scripts
-from hitl_desktop.services.acl import PASSWORD, Role, ServerKind, commands, set_user
+from hitl_desktop.services.acl import PASSWORD, Role, ServerKind, commands, is_other_database, set_user
 from hitl_desktop.settings import KeyLayout
 from hitl_desktop.tenancy import TenantNames
 from tests.gates import TENANT
@@ -172,43 +172,43 @@ def test_of_all_that_the_server_knows_what_is_named_is_permitted(server: Server,
     assert named - permitted <= {"auth", "hello", "command"}
 
 
+REFUSED = [
+    "SCAN 0",
+    "KEYS *",
+    "RANDOMKEY",
+    "DBSIZE",
+    "CLIENT TRACKING ON BCAST",
+    "CLIENT LIST",
+    "DEL tenant:acme-corp:asdlc:events",
+    "UNLINK tenant:acme-corp:asdlc:events",
+    "XTRIM tenant:acme-corp:asdlc:audit MAXLEN 0",
+    "XDEL tenant:acme-corp:asdlc:audit 1-1",
+    "EXPIRE tenant:acme-corp:asdlc:audit 1",
+    "RENAME tenant:acme-corp:asdlc:audit tenant:acme-corp:asdlc:x",
+    "EVAL return 0",
+    "EVALSHA 0 0",
+    "SCRIPT LOAD return",
+    "FUNCTION LIST",
+    "FUNCTION LOAD x",
+    "SUBSCRIBE x",
+    "PUBLISH x y",
+    "MONITOR",
+    "INFO",
+    "CONFIG GET *",
+    "ACL WHOAMI",
+    "FLUSHALL",
+    "SELECT 1",
+]
+
+
 @roles
-@pytest.mark.parametrize(
-    "command",
-    [
-        "SCAN 0",
-        "KEYS *",
-        "RANDOMKEY",
-        "DBSIZE",
-        "CLIENT TRACKING ON BCAST",
-        "CLIENT LIST",
-        "DEL tenant:acme-corp:asdlc:events",
-        "UNLINK tenant:acme-corp:asdlc:events",
-        "XTRIM tenant:acme-corp:asdlc:audit MAXLEN 0",
-        "XDEL tenant:acme-corp:asdlc:audit 1-1",
-        "EXPIRE tenant:acme-corp:asdlc:audit 1",
-        "RENAME tenant:acme-corp:asdlc:audit tenant:acme-corp:asdlc:x",
-        "EVAL return 0",
-        "EVALSHA 0 0",
-        "SCRIPT LOAD return",
-        "FUNCTION LIST",
-        "FUNCTION LOAD x",
-        "SUBSCRIBE x",
-        "PUBLISH x y",
-        "MONITOR",
-        "INFO",
-        "CONFIG GET *",
-        "ACL WHOAMI",
-        "FLUSHALL",
-        "SELECT 1",
-    ],
-)
-def test_what_tells_of_others_or_destroys_is_refused(server: Server, role: Role, command: str) -> None:
+def test_what_tells_of_others_or_destroys_is_refused(server: Server, role: Role) -> None:
     names = TenantNames(TENANT)
     make_user(server, names, role)
-    words = command.split(" ", 2 if command.startswith(("EVAL ", "SCRIPT")) else -1)
-    with raw_client(server, names.redis_user(role)) as mine, pytest.raises(NoPermissionError):
-        mine.execute_command(*words, *(["0"] if words[0] == "EVAL" else []))
+    with raw_client(server, names.redis_user(role)) as mine:
+        for command in REFUSED:
+            with pytest.raises(NoPermissionError):
+                mine.execute_command(*command.split())
 
 
 @roles
@@ -261,6 +261,37 @@ def test_a_line_leaves_nothing_of_what_the_user_had(server: Server) -> None:
     make_user(server, names, Role.REVIEWER)
     with raw_client(server, user) as mine, pytest.raises(NoPermissionError):
         mine.get("x")
-    wrong = redis.Redis(host=server.host, port=server.port, username=user, password=SECRET[1:])
-    with wrong as guessing, pytest.raises(redis.AuthenticationError):
+    with raw_client(server, user, SECRET[1:]) as guessing, pytest.raises(redis.AuthenticationError):
         guessing.ping()
+
+
+@pytest.mark.parametrize(
+    ("url", "is_other"),
+    [
+        ("redis://h:1/0", False),
+        ("redis://h:1", False),
+        ("redis://h:1/", False),
+        ("redis://u:p@h:1/3", True),
+        ("rediss://h/12?ssl_cert_reqs=none", True),
+        ("unix:///run/redis.sock", False),
+        ("unix:///run/3?db=0", False),
+        ("unix:///run/redis.sock?db=3", True),
+        ("redis://h:1/0?db=4", True),
+        ("redis+sentinel://h:1,i:1/service", False),
+        ("redis+sentinel://h:1,i:1/service?db=4", True),
+    ],
+)
+def test_another_database_is_seen_in_the_address(url: str, *, is_other: bool) -> None:
+    assert is_other_database(url) is is_other
+
+
+async def test_in_another_database_the_users_may_select_it(server: Server) -> None:
+    names = TenantNames(TENANT)
+    user = names.redis_user(Role.REVIEWER)
+    line = set_user(names, Role.REVIEWER, selects=True).replace(PASSWORD, SECRET)
+    assert [word for word in line.split() if word not in set_user(names, Role.REVIEWER).split()][-1] == "+select"
+    server.run(*line.split())
+    with raw_client(server, user, db=3) as mine:
+        assert mine.zcard(names.pending_gates) == 0
+        with pytest.raises(NoPermissionError):
+            mine.zcard(TenantNames(STRANGER).pending_gates)
