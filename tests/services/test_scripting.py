@@ -1,6 +1,7 @@
 """Scripts by EVALSHA or functions by FCALL, whichever the user may, each once, and a sentence where it may neither."""
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,7 @@ from hitl_desktop.domain.decision import Verdict
 from hitl_desktop.domain.gate import GateStatus
 from hitl_desktop.services import scripts
 from hitl_desktop.services.acl import Role
+from hitl_desktop.services.connection import connect
 from hitl_desktop.services.errors import FunctionsMissing, Malformed, Refused, ServiceError, TakesNoWrites
 from hitl_desktop.tenancy import TenantNames
 from tests.gates import PREFIX, TENANT, decision, gate_request, opened, posted, written
@@ -101,6 +103,29 @@ async def test_a_connection_goes_on_when_its_users_permissions_change(server: Se
             gate = await posted(gates)
             assert (await gates.decide(decision(gate), gate)).status == "approved"
             assert used_commands(server) & used
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_whatever_a_user_may_a_script_runs_once_or_not_at_all(server: Server, *, named: bool) -> None:
+    url = weak(server) if named else server.url
+    user = "weak" if named else "default"
+    for may_eval, may_evalsha, may_fcall, is_cached, is_loaded in itertools.product([True, False], repeat=5):
+        for command in ("FUNCTION", "FLUSH"), ("SCRIPT", "FLUSH"), ("DEL", NAMES.audit):
+            server.run(*command)
+        if is_loaded:
+            load_functions(server)
+        if is_cached:
+            server.run("SCRIPT", "LOAD", scripts.AUDIT.text)
+        may = {"eval": may_eval, "evalsha": may_evalsha, "fcall": may_fcall}
+        server.run("ACL", "SETUSER", user, *(f"{'+' if each else '-'}{name}" for name, each in may.items()))
+        runs = (may_evalsha and (is_cached or may_eval)) or (may_fcall and is_loaded)
+        refused = pytest.raises(
+            Refused, match="lacks this version's functions" if may_fcall else "does not permit this"
+        )
+        async with connect(url) as connection:
+            with contextlib.nullcontext() if runs else refused:
+                await connection.write(scripts.AUDIT, [NAMES.audit], [b"\x92\xa5event\xa1x"])
+        assert server.run("XLEN", NAMES.audit) == int(runs)
 
 
 async def test_the_library_can_be_loaded_again(server: Server) -> None:
