@@ -6,7 +6,7 @@ import sys
 from hitl_desktop.app import start
 
 
-def _end(*_: object) -> int:
+def _end(*_: object, **_options: object) -> int:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, flush=True)
     return 0
 
