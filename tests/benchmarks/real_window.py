@@ -11,5 +11,5 @@ def _end(*_: object, **_options: object) -> int:
     return 0
 
 
-start._follow = _end  # type: ignore[assignment]  # what follows the first frame is not measured
+start._follow = _end  # what follows the first frame is not measured
 sys.exit(start.run_window([]))
