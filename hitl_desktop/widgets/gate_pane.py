@@ -1,8 +1,7 @@
 """The gate list: its title, sorting and type filter above the rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QComboBox, QFrame, QHBoxLayout, QTableView, QVBoxLayout, QWidget
@@ -30,8 +29,7 @@ _ALL_TYPES = "All types"
 _ARROW = 26
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a reviewer was in the list: queue, order, search text, type, the selected record's name, and the scroll."""
 
     queue: Queue = Queue.PENDING
