@@ -47,6 +47,15 @@ class GateCache:
                 if page := [gate for row in rows if (gate := _readable(row)) is not None]:
                     yield page
 
+    def undecided(self, count: int) -> list[Gate]:
+        """Return the gates that wait and have no decision in the outbox, longest waiting first, at most `count`."""
+        rows = self._connection.execute(
+            f"{_READ} WHERE status = 'pending' AND request_id NOT IN (SELECT request_id FROM outbox) "
+            "ORDER BY requested_at LIMIT ?",
+            (count,),
+        )
+        return [gate for row in rows if (gate := _readable(row)) is not None]
+
     def find(self, request_id: str) -> Gate | None:
         """Return one gate; None if it is not kept."""
         row = self._connection.execute(f"{_READ} WHERE request_id = ?", (request_id,)).fetchone()
