@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from hitl_desktop.domain.outbox import OutboxState
@@ -147,8 +148,12 @@ class Workers:
             await asyncio.sleep(_PREFETCH_EVERY)
 
     def _is_delivering(self) -> bool:
-        counts = self._book.decision_counts
-        return any(counts.get(state) for state in OutboxState if state.is_open)
+        """Whether decisions are on their way that are not held for the reviewer to undo."""
+        counts, now = self._book.decision_counts, datetime.now(UTC)
+        return any(counts.get(state) for state in OutboxState if state.is_open) and any(
+            entry.state.is_open and (entry.held_until is None or entry.held_until <= now)
+            for entry in self._book.decisions.values()
+        )
 
     async def _prefetch_once(self) -> None:
         await self._disk(lambda store: store.remember("listed", "1"))

@@ -288,3 +288,25 @@ async def test_words_that_could_not_be_kept_are_kept_later(
         first.request_id: "About the first",
         second.request_id: "About the second",
     }
+
+
+async def test_decisions_for_a_tenant_that_is_no_longer_allowed_are_told_at_every_start(
+    valkey: Server, environment: dict[str, str]
+) -> None:
+    request = gate_request("Retry with jitter")
+    await ask(valkey.url, "acme-corp", request)
+    async with running(environment) as window:
+        await until(lambda: len(summaries(window)) == 1, "the gate is listed")
+        await kept(window, 1)
+        QTest.mouseClick(window.toolbar.offline, Qt.MouseButton.LeftButton)
+        await open_gate(window, "Retry with jitter")
+        approve(window)
+        await until(lambda: not summaries(window), "the decided gate has left")
+    others = environment | {"ALLOWED_TENANTS": "widgets-inc", "DEFAULT_TENANT_ID": "widgets-inc"}
+    for _ in range(2):
+        async with running(others, "widgets-inc") as window:
+            await until(lambda: "1 decisions for acme-corp" in window.notice.text(), "the reviewer is told")
+            assert "outbox list --tenant acme-corp" in window.notice.text()
+    assert written(valkey, "acme-corp", request).is_pending
+    async with running(environment, "acme-corp"):
+        await until(lambda: not written(valkey, "acme-corp", request).is_pending, "it is delivered once allowed again")
