@@ -269,7 +269,7 @@ async def test_the_applications_client_works_through_it_for_its_own_tenant(gatew
     client.delete_collection(OF_A)
     with TenantContext.tenant_scope(A):
         await stores[A].put(DOCUMENTS, [NewDocument("d1", "The plan", [0.5] * 384, {})])
-        assert [hit.content for hit in await stores[A].search("plan")] == ["The plan"]
+        assert [hit.content for hit in (await stores[A].search("plan")).hits] == ["The plan"]
         with pytest.raises(NotFound):
             await stores[A].document(DOCUMENTS, "d2")
     with TenantContext.tenant_scope(B), pytest.raises(Refused):
