@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -15,13 +15,13 @@ from hitl_desktop.session.backend import Backend
 from hitl_desktop.store.errors import StoreError
 from hitl_desktop.store.tenant_store import StoreThread, TenantStore
 from hitl_desktop.sync.book import GateBook
+from hitl_desktop.sync.cancelling import ended
 from hitl_desktop.sync.evidence import EvidenceReader
 from hitl_desktop.sync.inbound import Inbound
 from hitl_desktop.sync.monitor import Connectivity, Monitor, Phase
 from hitl_desktop.sync.outbound import Outbound
 from hitl_desktop.sync.recorder import Recorder
 
-_CANCEL_AGAIN = 0.5
 _PREFETCH_EVERY = 1.0
 _AWAY = "You work offline: decisions wait in the outbox, and nothing is sent or read until you go online again."
 _log = logging.getLogger(__name__)
@@ -153,15 +153,6 @@ async def _let_go(work: Work) -> None:
     except asyncio.CancelledError as end:
         # What its frames hold is the tenant's; without this it would stay until the collector comes round.
         traceback.clear_frames(end.__traceback__)
-
-
-async def ended(tasks: Iterable["asyncio.Task[None]"]) -> None:
-    """Cancel tasks and return when they have ended."""
-    # Until Python 3.12, a cancellation that meets the end of a wait is lost: it is sent again until they have ended.
-    while left := [task for task in tasks if not task.done()]:
-        for task in left:
-            task.cancel()
-        await asyncio.wait(left, timeout=_CANCEL_AGAIN)
 
 
 def _report(task: "asyncio.Task[None]") -> None:
