@@ -9,6 +9,7 @@ from PySide6.QtCore import QEvent, QObject
 from PySide6.QtWidgets import QApplication
 
 from hitl_desktop.app import start
+from hitl_desktop.app.first_rows import FirstRows
 from hitl_desktop.widgets.main_window import MainWindow
 
 
@@ -33,12 +34,12 @@ watchers: list[Watcher] = []
 real = start._paint
 
 
-def painted(window: MainWindow) -> None:
-    real(window)
+def painted(window: MainWindow, rows: FirstRows) -> None:
     watchers.append(Watcher(window))
     application = QApplication.instance()
     assert application is not None
     application.installEventFilter(watchers[0])
+    real(window, rows)
 
 
 start._paint = painted
