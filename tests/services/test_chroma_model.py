@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import hashlib
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -107,6 +108,13 @@ def test_an_archive_of_something_else_is_not_used(folder: Path, monkeypatch: pyt
     write_model(folder, monkeypatch)
     monkeypatch.setattr(ONNXMiniLM_L6_V2, "_MODEL_SHA256", "0" * 64)
     with pytest.raises(NoModelError, match="not whole"):
+        LocalModel().embed("login")
+
+
+def test_without_an_engine_a_model_is_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_model(folder, monkeypatch)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(NoModelError, match="cannot be loaded here"):
         LocalModel().embed("login")
 
 
