@@ -1,7 +1,7 @@
 """The connection to one tenant's Redis: retries off, bounded waits, errors typed by cause."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,10 +39,18 @@ _DENIED_INSIDE = (
 class Connection:
     """A narrow way to one Redis-compatible server: commands by name, scripts by their text, never a raw client."""
 
-    def __init__(self, client: Redis, address: str, *, functions_first: bool = False) -> None:
+    def __init__(
+        self, client: Redis, address: str, *, functions_first: bool = False, away: Callable[[], bool] = lambda: False
+    ) -> None:
         self._client = client
         self._scripting = Scripting(client, functions_first=functions_first)
+        self._away = away
         self.address = address
+
+    def _stay_offline(self) -> None:
+        """Raise Unavailable while the reviewer works offline, so that nothing uses the network by oversight."""
+        if self._away():
+            raise Unavailable("You work offline, so the server was not asked; go online to do that.")
 
     async def read(self, *command: bytes | str | float) -> Any:
         """Send one command that only reads, and return its reply as redis-py's RESP2 parser gives it.
@@ -50,6 +58,7 @@ class Connection:
         Raises:
             ServiceError: Unavailable, Refused or Malformed (the key holds another type).
         """
+        self._stay_offline()
         with translated(self.address):
             return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
 
@@ -59,6 +68,7 @@ class Connection:
         Raises:
             ServiceError: as for `read`.
         """
+        self._stay_offline()
         with translated(self.address):
             async with self._client.pipeline(transaction=True) as pipeline:
                 for command in commands:
@@ -71,6 +81,7 @@ class Connection:
         Raises:
             ServiceError: as for `read`.
         """
+        self._stay_offline()
         with translated(self.address):
             return await self._evaluate(script, keys, arguments)
 
@@ -126,8 +137,10 @@ class Connection:
 
 
 @asynccontextmanager
-async def connect(url: str) -> AsyncIterator[Connection]:
+async def connect(url: str, away: Callable[[], bool] = lambda: False) -> AsyncIterator[Connection]:
     """Yield a connection to the server at `url` (redis, rediss or unix); connecting happens at the first command.
+
+    While `away` returns True, the network is left alone and every call raises Unavailable.
 
     redis-py repeats a command up to ten times after a lost connection, which doubles every write that did run: retries
     are off here, and whoever may repeat does so by id.
@@ -142,7 +155,7 @@ async def connect(url: str) -> AsyncIterator[Connection]:
         driver_info=None,
     )
     try:
-        yield Connection(client, shown_address(url), functions_first=bool(urlsplit(url).username))
+        yield Connection(client, shown_address(url), functions_first=bool(urlsplit(url).username), away=away)
     finally:
         await client.aclose(close_connection_pool=True)
 

@@ -79,6 +79,11 @@ class ReviewViewModel(QObject):
         """What is written so far about the wanted gate."""
         return self._drafts.get(self._wanted or "", Draft())
 
+    @property
+    def draft_count(self) -> int:
+        """About how many gates something is written and not decided."""
+        return sum(draft != Draft() for draft in self._drafts.values())
+
     def write(self, *, reason: str | None = None, conditions: tuple[str, ...] | None = None) -> None:
         """Keep what the reviewer types."""
         draft = self.draft

@@ -165,6 +165,9 @@ async def test_an_export_has_the_evidence_and_is_private(valkey: Server, run: Ru
     exported = json.loads(target.read_text())["decisions"][0]
     assert exported["evidence_bundle"]["summary"] == "Retry"
     assert (await run("outbox", "export", "--output", str(target))).code == 1
+    told = (await run("outbox", "export", "--json", "--output", str(home / "other.json"))).document
+    assert told == {"tenant_id": TENANT, "exported": 1, "output": str(home / "other.json")}
+    assert (await run("outbox", "export", "--json")).document["decisions"] == [exported]
 
 
 async def test_a_tenant_no_longer_allowed_still_has_its_rows_here(

@@ -9,9 +9,11 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
+from hitl_desktop.app.start import _asked
 from hitl_desktop.domain.decision import Verdict
 from hitl_desktop.domain.projection import Queue
 from hitl_desktop.services.connection import connect
+from hitl_desktop.services.errors import Unavailable
 from hitl_desktop.services.gates import Gates
 from hitl_desktop.settings import read_settings
 from hitl_desktop.store.drafts import Drafts
@@ -199,6 +201,7 @@ async def test_what_is_typed_outlives_the_application(valkey: Server, environmen
         await open_gate(window, "Retry with jitter")
         assert window.review is not None
         QTest.keyClicks(window.review.decision.reason, "Half a sen")
+        await until(lambda: "1 draft" in window._outbox.text(), "it is counted as a draft")
     async with running(environment) as window:
         await open_gate(window, "Retry with jitter")
         assert window.review is not None
@@ -310,3 +313,30 @@ async def test_decisions_for_a_tenant_that_is_no_longer_allowed_are_told_at_ever
     assert written(valkey, "acme-corp", request).is_pending
     async with running(environment, "acme-corp"):
         await until(lambda: not written(valkey, "acme-corp", request).is_pending, "it is delivered once allowed again")
+
+
+async def test_a_window_can_begin_offline(valkey: Server, environment: dict[str, str]) -> None:
+    await ask(valkey.url, "acme-corp", gate_request("Retry with jitter"))
+    async with running(environment) as window:
+        await until(lambda: len(summaries(window)) == 1, "the gate is listed")
+        await kept(window, 1)
+    assert _asked(["--offline", "--tenant", "acme-corp"]) == ("acme-corp", True)
+    connected = valkey.run("INFO", "stats")
+    async with running(environment, offline=True) as window:
+        await until(lambda: "work offline" in window.connection_band.text(), "the window says so")
+        assert window.toolbar.offline.isChecked()
+        await open_gate(window, "Retry with jitter")
+        approve(window)
+        await until(lambda: "1 queued" in window._outbox.text(), "it is counted as queued")
+        assert "Outbox 1" in window.toolbar.outbox.text()
+        assert window._view is not None
+        view = window._view
+        counting = view._tasks.start(view._session.count_pending())
+        with pytest.raises(Unavailable, match="You work offline"):
+            await counting
+    assert total_connections(valkey.run("INFO", "stats")) == total_connections(connected) + 1
+    assert valkey.run("ZCARD", "tenant:acme-corp:asdlc:pending_gates") == 1
+
+
+def total_connections(told: dict[str, int]) -> int:
+    return told["total_connections_received"]
