@@ -22,7 +22,8 @@ from hitl_desktop.sync.schedule import backoff
 _SENDINGS = 4
 _ELSEWHERE = 20.0
 _LOOK_EVERY = 0.05
-_HELD = 10.0
+_HELD = 15.0
+"""Seconds until a row is due within which it is waited for: longer than one may be held, or another process's lease."""
 
 
 class Words(TypedDict, total=False):

@@ -106,7 +106,7 @@ class Outbound:
             ServiceError: they could not be sent (they stay queued), or the answer was lost (they are unknown).
             StoreError: the disk.
         """
-        claimed = await self._disk(lambda store: store.outbox.claim(time.time(), TOGETHER, only))
+        claimed = await self._claim(only)
         if not claimed:
             return False
         if len(claimed) < _SHOWN_SENDING:
@@ -130,6 +130,15 @@ class Outbound:
         if again := [outcome for outcome in outcomes if outcome.state.is_open]:
             raise Unavailable(again[0].problem)
         return True
+
+    async def _claim(self, only: str | None) -> list[Claimed]:
+        """Claim rows; should this be cancelled meanwhile, they are put back, or nobody would send them for a lease."""
+        claiming = asyncio.ensure_future(self._disk(lambda store: store.outbox.claim(time.time(), TOGETHER, only)))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            await self._unsent(await claiming, "")
+            raise
 
     async def _deliver_all(self) -> bool:
         """Send all that is due, one part while the server works on another; return whether there was any."""
@@ -220,8 +229,12 @@ class Outbound:
         if isinstance(answer, (Unavailable, TakesNoWrites)):
             return Outcome(name, OutboxState.QUEUED, problem=str(answer))
         # What was sent before may have been written, and its gate have gone on since.
-        if one.entry.attempts and not isinstance(answer, Refused) and await self._was_written(one):
-            return Outcome(name, OutboxState.DELIVERED)
+        if one.entry.attempts and not isinstance(answer, Refused):
+            try:
+                if await self._was_written(one):
+                    return Outcome(name, OutboxState.DELIVERED)
+            except ServiceError as error:  # ask again by its id
+                return Outcome(name, OutboxState.UNKNOWN, problem=str(error))
         state, cause = _conflict(answer)
         theirs = answer.decided if isinstance(answer, AlreadyDecided) else None
         return Outcome(name, state, cause, str(answer), theirs)

@@ -1,5 +1,6 @@
 """What a session keeps on this machine: evidence by its worth, and everything anew after damage."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from hitl_desktop.domain.decision import Verdict
 from hitl_desktop.domain.gate import GateStatus
+from hitl_desktop.domain.outbox import OutboxState
 from hitl_desktop.services.encoding import GateRequest
 from hitl_desktop.services.errors import NotFound, Unavailable
 from hitl_desktop.session import ReviewSession, open_backend, open_session
@@ -205,3 +207,22 @@ async def test_without_a_key_the_session_says_so_and_keeps_nothing(valkey: Serve
         assert "only work online" in online.problems[0]
     assert not database(wanted).exists()
     assert not list(wanted.stores_dir.glob(f"{NAMES.file_stem}*.db*"))
+
+
+async def test_a_delivery_that_is_cut_short_before_it_sends_leaves_its_rows_due(
+    valkey: Server, wanted: Settings
+) -> None:
+    request = gate_request("Retry")
+    await ask(valkey.url, TENANT, request)
+    async with session(wanted) as online:
+        await online.sync()
+        queued = await online.outbox.queue((await online.open_gate(request.request_id)).gate, Verdict.APPROVED)
+        delivering = asyncio.create_task(online.outbox._outbound.deliver())
+        # One turn of the loop: the row is being claimed in the store's thread, and nothing can have been sent.
+        await asyncio.sleep(0)
+        delivering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await delivering
+        row = await online.outbox.find(queued.decision_id)
+        assert (row.state, row.attempts) == (OutboxState.QUEUED, 0)
+        await online.outbox.withdraw(queued.decision_id)
