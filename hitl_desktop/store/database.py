@@ -35,22 +35,54 @@ def open_database(path: Path, key: bytes) -> "apsw.Connection":
         TooNewError: a newer version of the application wrote it.
         StoreFullError: the disk is full or cannot be written.
     """
+    if path != MEMORY:
+        with sorted_out(path):
+            if path.exists():
+                _look_at(path)
+            else:
+                _make(path, key)
+    return _connected(path, key)
+
+
+def _look_at(path: Path) -> None:
+    """Refuse what SQLite would silently take for a new file; by its status alone, as `_make` tells why."""
+    status = path.stat()
+    if os.name == "posix" and status.st_mode & 0o077:
+        path.chmod(0o600)
+    if status.st_size < _PAGE:
+        raise DamagedError("The file was cut off." if status.st_size else "The file is empty.")
+
+
+def _make(path: Path, key: bytes) -> None:
+    """Make the file. It is looked at as a file here, while nobody has it open, and where it cannot be opened.
+
+    To close a file takes this process's locks off it, those of SQLite too, and the next process to close the database
+    would take its log away from under us.
+    """
+    # SQLite would give it the account's usual mode.
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+    _connected(path, key).close()
+    if _is_plain(path):
+        raise DamagedError("The file is not encrypted, so it is not used.")
+
+
+def _is_plain(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_PLAIN)) == _PLAIN
+
+
+def _connected(path: Path, key: bytes) -> "apsw.Connection":
     import apsw
 
-    in_memory = path == MEMORY
-    is_new = in_memory or not path.exists()
-    with sorted_out(path):
-        if not in_memory:
-            _prepare(path, is_new=is_new)
-        connection = apsw.Connection(str(path))
+    connection = apsw.Connection(str(path))
     try:
         with sorted_out(path):
-            if not in_memory:
+            if path != MEMORY:
                 connection.pragma("cipher", "aegis")
                 connection.pragma("key", f"raw:{key.hex()}")
             connection.set_busy_timeout(_BUSY_MS)
             connection.pragma("temp_store", "memory")
-            _check(connection, path, is_new=is_new)
+            _check(connection, path)
             connection.pragma("journal_mode", "wal")
             connection.pragma("synchronous", "normal")
             connection.pragma("foreign_keys", True)  # noqa: FBT003 - apsw's own
@@ -69,7 +101,7 @@ def close_untouched(connection: "apsw.Connection") -> None:
     connection.close()
 
 
-def _check(connection: "apsw.Connection", path: Path, *, is_new: bool) -> None:
+def _check(connection: "apsw.Connection", path: Path) -> None:
     import apsw
 
     try:
@@ -77,7 +109,7 @@ def _check(connection: "apsw.Connection", path: Path, *, is_new: bool) -> None:
         application = connection.pragma("application_id")
     except apsw.NotADBError:
         raise _wrong_or_damaged(path) from None
-    if is_new or (version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchall()):
+    if version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchall():
         return
     if application != APPLICATION_ID:
         raise DamagedError("The file is another application's.")
@@ -88,26 +120,11 @@ def _check(connection: "apsw.Connection", path: Path, *, is_new: bool) -> None:
 def _wrong_or_damaged(path: Path) -> StoreError:
     """Tell a wrong key from damage: the page size of a sound file divides its length."""
     with contextlib.suppress(OSError):
+        if _is_plain(path):
+            return DamagedError("The file is not encrypted, so it is not used.")
         if path.stat().st_size % _PAGE:
             return DamagedError("The file was cut off.")
     return WrongKeyError("The key does not open the file, or its beginning is damaged.")
-
-
-def _prepare(path: Path, *, is_new: bool) -> None:
-    """Make a new file for the account alone; refuse one that SQLite would silently take for new, or for plain."""
-    if is_new:
-        # SQLite would give it the account's usual mode.
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
-        return
-    status = path.stat()
-    if os.name == "posix" and status.st_mode & 0o077:
-        path.chmod(0o600)
-    with path.open("rb") as file:
-        head = file.read(len(_PLAIN))
-    if head == _PLAIN:
-        raise DamagedError("The file is not encrypted, so it is not used.")
-    if status.st_size < _PAGE:
-        raise DamagedError("The file was cut off." if head else "The file is empty.")
 
 
 def _migrate(connection: "apsw.Connection") -> None:
