@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from unicodedata import category
 
 from hitl_desktop.services.chroma import ANSWER_WITHIN, Chroma, NoEmbedding, ask, connect_chroma
-from hitl_desktop.services.errors import Conflict, NotFound
+from hitl_desktop.services.errors import Conflict, NotFound, Refused
 from hitl_desktop.tenancy import TenantNames, require_tenant
 from hitl_desktop.tenancy.naming import unprefixed
 
@@ -154,6 +154,20 @@ class KnowledgeStore:
             return str(self._client.get_version())
 
         return await self._ask(check)
+
+    async def stray_collections(self) -> tuple[str, ...]:
+        """Return the unprefixed collections of this store's bases, found beside a tenant's; none in single-tenant mode.
+
+        Raises:
+            ServiceError: as for `search`.
+        """
+        require_tenant(self._names.tenant_id)
+        if self._names.tenant_id is None:
+            return ()
+        try:
+            return await self._ask(lambda: tuple(base for base in self._bases if self._opened(unprefixed(base))))
+        except Refused:  # drop: a tenant may not look there, and then nothing of ours reads it either
+            return ()
 
     async def adopt(self, *, execute: bool) -> dict[str, int]:
         """Give this tenant the collections of its bases that single-tenant mode left, by renaming them.
