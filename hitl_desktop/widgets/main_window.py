@@ -5,6 +5,7 @@ What the first frame does not need, the review and the knowledge pane, is made w
 
 import base64
 import binascii
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -78,9 +79,16 @@ class MainWindow(QMainWindow):
         self._splitter.setHandleWidth(1)
         self._place_for_review = QFrame()
         self._place_for_review.setObjectName("review")
-        self._folding = Folding(self, self._splitter, self.queues, self.gates)
+        self.folding = Folding(self, self._splitter, (self.queues, self.gates), self.focus_work)
         self._lay_out()
         self._connect()
+
+    def show_kept(self, tenant_id: str | None, gates: Sequence[Gate]) -> None:
+        """Show gates that are kept on this machine until the session opens, which knows them all."""
+        if self._view is None and gates:
+            colour = hue(tenant_id) if tenant_id else _NEUTRAL_HUE
+            self._name_tenant(tenant_id, colour)
+            self.gates.show_kept(gates, colour)
 
     def attach(self, view: "WindowViewModel") -> None:
         """Show the session that `view` stands for."""
@@ -92,13 +100,9 @@ class MainWindow(QMainWindow):
         colour = hue(tenant) if tenant else _NEUTRAL_HUE
         theme = self.theme.for_hue(colour)
         self.setStyleSheet(theme.stylesheet())
-        self.setWindowTitle(f"{tenant} — {_APPLICATION}" if tenant else _APPLICATION)
-        self.toolbar.show_selector(visible=tenant is not None)
-        if tenant:
-            self.toolbar.tenant.set_tenant(tenant, colour)
-            self.setWindowIcon(application_icon(theme.accent(colour)))
+        self._name_tenant(tenant, colour)
+        self.setWindowIcon(application_icon(theme.accent(colour) if tenant else None))
         self.gates.attach(view.gates, f" in {tenant}" if tenant else "", colour)
-        self.gates.show_queue(Queue.PENDING)
         self.queues.select(Queue.PENDING)
         self.review.attach(view.review, view.outbox, theme)
         self.knowledge.attach(view.knowledge, theme)
@@ -146,6 +150,12 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(_APPLICATION)
         self.setWindowIcon(application_icon())
 
+    def _name_tenant(self, tenant_id: str | None, colour: int) -> None:
+        self.setWindowTitle(f"{tenant_id} — {_APPLICATION}" if tenant_id else _APPLICATION)
+        self.toolbar.show_selector(visible=tenant_id is not None)
+        if tenant_id:
+            self.toolbar.tenant.set_tenant(tenant_id, colour)
+
     def resume(self, place: Place) -> None:
         """Go back to where the reviewer was among this tenant's gates."""
         self.toolbar.search.setText(place.text)
@@ -163,8 +173,9 @@ class MainWindow(QMainWindow):
 
     def show_no_tenant(self, *, can_fill: bool) -> None:
         """Say that there is no tenant to work for yet, and what to do."""
-        self.toolbar.show_selector(visible=True)
         self.toolbar.connection.set_state("No tenant", online=False)
+        self._name_tenant(None, _NEUTRAL_HUE)
+        self.toolbar.show_selector(visible=True)
         self.gates.show_nothing("No tenant is chosen.")
         text = "There is no tenant here yet: choose or type one at the top left."
         if can_fill:
@@ -196,23 +207,11 @@ class MainWindow(QMainWindow):
         if self._view is not None:
             self._view.refresh()
 
-    def fold(self, part: QWidget) -> None:
-        """Fold a part of the window away, or bring it back."""
-        self._folding.fold(part)
-        self.focus_work()
-
-    def fill_with_review(self) -> None:
-        """Let the review fill the window, or bring queues and list back."""
-        self._folding.review_alone()
-        self.focus_work()
-
     def toggle_knowledge(self) -> None:
         """Show the documents beside the gate, ready to search, or put them away."""
         if self.knowledge is not None:
-            self._folding.beside(self.knowledge)
-            if self.knowledge.isHidden():
-                self.focus_work()
-            else:
+            self.folding.beside(self.knowledge)
+            if not self.knowledge.isHidden():
                 self.knowledge.focus_search()
 
     def focus_work(self) -> None:

@@ -122,11 +122,11 @@ async def test_folding_hands_the_focus_to_what_is_left(valkey: Server, environme
     async with running(configured(environment, valkey)) as window:
         await open_gate(window, "First")
         assert window.review is not None
-        window.fill_with_review()
+        window.folding.review_alone()
         assert window.focusWidget() is window.review.evidence.tabs
-        window.fill_with_review()
+        window.folding.review_alone()
         assert window.focusWidget() is window.gates.table
-        window.fold(window.gates)
+        window.folding.fold(window.gates)
         assert window.focusWidget() is window.review.evidence.tabs
         assert window.queues.isVisible()
 
