@@ -331,6 +331,7 @@ def test_doctor_names_what_works_and_stray_data(valkey: Server, run: Run, monkey
     assert "asdlc:events" in checks["stray data"]["detail"]
     assert "tenants adopt acme-corp" in checks["stray data"]["detail"]
     assert checks["keyring"]["status"] == "warning"
+    assert checks["keyring"]["detail"].endswith(": unlock or install one, or set HITL_KEY_FILE.")
     with valkey.offline():
         assert run("doctor").code == 6
 
