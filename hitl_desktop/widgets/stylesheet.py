@@ -75,6 +75,7 @@ QToolButton::menu-indicator { image: none; }
 QFrame#decision QToolButton { background: $window; border-color: $edge; padding: 6px ${u3}px; min-height: 18px; }
 QFrame#decision QToolButton:hover { background: $hover; }
 QFrame#decision QToolButton:focus { border: 2px solid $accent; padding: 5px ${u3m}px; }
+QFrame#decision QLineEdit QToolButton { background: transparent; border: none; padding: 0; min-height: 0; }
 QAbstractButton#tenantSelector { background: $field; border: 1px solid $edge; border-radius: ${radius}px; }
 QAbstractButton#tenantSelector:hover { background: $hover; }
 QAbstractButton#tenantSelector:focus { border: 2px solid $accent; }
