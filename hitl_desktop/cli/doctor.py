@@ -93,9 +93,11 @@ def _stray(session: ReviewSession, found: tuple[str, ...]) -> _Check:
 
 async def _chroma(session: ReviewSession) -> list[_Check]:
     try:
-        store = await session.knowledge()
-        checks = [_Check("knowledge", "ok", await store.probe())]
-        if stray := await store.stray_collections():
+        knowledge = await session.knowledge()
+        version_told, why_not = await knowledge.probe(), await knowledge.keyword_only()
+        how = f"keyword search, as {why_not}" if why_not else "search by words and meaning"
+        checks = [_Check("knowledge", "ok", f"Chroma {version_told}; {how}")]
+        if stray := await knowledge.stray_collections():
             checks.append(_stray(session, stray))
     except NotFound as error:
         return [_Check("knowledge", "warning", str(error))]
