@@ -100,7 +100,7 @@ def test_damaged_files(folder: Path, home: Path, full: bool, part: int) -> None:
     names = sorted(path.name for path in whole.stores_dir.iterdir() if path.suffix != ".lock")
     sound = readable(whole, home / "copy")
     assert len(sound) == 10
-    for told, random in cases(f"store files {part}", 200 if full else 10):
+    for told, random in cases(f"store files {part}", 200 if full else 6):
         wanted = settings(home / "case", key_file=key)
         shutil.copytree(folder, wanted.state_dir)
         for name in random.choice([*([name] for name in names), [*names], names[:2]]):
@@ -154,7 +154,7 @@ def changed(random: Random, column: str, before: Any) -> Any:
 def test_damaged_rows(full: bool) -> None:  # noqa: FBT001 - a fixture
     with closing(open_database(MEMORY, bytes(32))) as connection:
         applied = 0
-        for told, random in cases("rows", 4_000 if full else 500):
+        for told, random in cases("rows", 4_000 if full else 600):
             connection.execute("DELETE FROM outbox")
             outbox = Outbox(connection)
             rows = []
