@@ -17,6 +17,7 @@ from hitl_desktop.services.scripts import Script
 ANSWER_WITHIN = 5.0
 """Seconds in which the server must answer; a blocking read must ask for less."""
 _READ_SIZE = 256 * 1024
+_FOR_NOW = {"OOM", "MISCONF", "READONLY", "NOREPLICAS", "BUSY", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN"}
 
 
 class Connection:
@@ -153,8 +154,10 @@ def translated(address: str, *, lost: type[Unavailable] = Unavailable) -> Iterat
     except (fault.ConnectionError, fault.TimeoutError, OSError, asyncio.IncompleteReadError) as error:
         raise _unavailable(address, error, lost) from None
     except fault.ResponseError as error:
-        raise _by_word(address, str(error)) from None
+        raise _by_word(address, f"{error.status_code} {error}" if error.status_code else str(error)) from None
     except fault.RedisError as error:
+        if lost is Interrupted:
+            raise _unavailable(address, error, lost) from None
         raise Malformed(f"The server at {address} answered in a way that cannot be read: {error}.") from None
 
 
@@ -181,7 +184,7 @@ def _by_word(address: str, text: str) -> ServiceError:
         return _not_permitted(address, text)
     if "WRONGTYPE" in text:
         return Malformed(f"A record at {address} has another type than agreed, so nothing was written: {text}.")
-    if word in {"OOM", "MISCONF", "READONLY", "NOREPLICAS"}:
+    if word in _FOR_NOW:
         return TakesNoWrites(f"The server at {address} takes no writes at present, so nothing was written: {text}.")
     return Refused(f"The server at {address} refused: {text}.")
 

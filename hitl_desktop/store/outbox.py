@@ -5,6 +5,7 @@ and sent again by its decision_id, which the server answers without writing twic
 """
 
 import os
+import secrets
 import socket
 import time
 from collections.abc import Iterable, Sequence
@@ -47,7 +48,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one sending."""
+    """What became of one sending; `queued` says that it certainly wrote nothing."""
 
     decision_id: str
     state: OutboxState
@@ -61,7 +62,8 @@ class Outbox:
 
     def __init__(self, connection: "apsw.Connection") -> None:
         self._connection = connection
-        self._sender = f"{socket.gethostname()} {os.getpid()}"
+        # One process may have several outboxes of one tenant open: each answers for what it claimed itself.
+        self._sender = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}"
 
     def add(self, entry: OutboxEntry, fields: Fields) -> None:
         """Add a decision; it is on the disk when this returns.
@@ -120,33 +122,59 @@ class Outbox:
         return claimed
 
     def settle(self, outcomes: Iterable[Outcome], now: float, run_id: str = "") -> None:
-        """Enter what became of rows that were sent; `run_id` is the server's, by which they are checked later on."""
+        """Enter what became of rows that were sent; `run_id` is the server's, by which they are checked later on.
+
+        A delivery is a fact, whoever learns of it. All else counts only for rows that are still this outbox's to send:
+        a sender that was slow must not undo what another has found out meanwhile.
+        """
         with transaction(self._connection):
             for outcome in outcomes:
-                delivered = outcome.state is OutboxState.DELIVERED
-                self._connection.execute(
-                    "UPDATE outbox SET state = ?, cause = ?, problem = ?, theirs = ?, sender = NULL, lease = NULL, "
-                    "delivered_at = coalesce(?, delivered_at), run_id = ? WHERE decision_id = ?",
-                    (
-                        outcome.state.value,
-                        outcome.cause.value,
-                        outcome.problem,
-                        None if outcome.theirs is None else _pack(outcome.theirs),
-                        now if delivered else None,
-                        run_id if delivered else None,
-                        outcome.decision_id,
-                    ),
-                )
+                if outcome.state is OutboxState.DELIVERED:
+                    self._delivered(outcome, now, run_id)
+                elif outcome.state is OutboxState.QUEUED:
+                    self._put_back(outcome)
+                else:
+                    self._entered(outcome)
 
-    def unsent(self, decision_ids: Sequence[str], problem: str) -> None:
-        """Put rows back that were claimed and never sent."""
-        with transaction(self._connection):
-            self._connection.executemany(
-                "UPDATE outbox SET state = CASE WHEN attempts > 1 THEN 'unknown' ELSE 'queued' END, "
-                "attempts = attempts - 1, problem = ?, sender = NULL, lease = NULL "
-                "WHERE decision_id = ? AND state = 'sending'",
-                ((problem, decision_id) for decision_id in decision_ids),
+    def _delivered(self, outcome: Outcome, now: float, run_id: str) -> None:
+        self._connection.execute(
+            "UPDATE outbox SET state = 'delivered', cause = '', problem = '', theirs = NULL, sender = NULL, "
+            "lease = NULL, delivered_at = ?, run_id = ? WHERE decision_id = ?",
+            (now, run_id, outcome.decision_id),
+        )
+
+    def _put_back(self, outcome: Outcome) -> None:
+        self._connection.execute(
+            "UPDATE outbox SET state = CASE WHEN attempts > 1 THEN 'unknown' ELSE 'queued' END, "
+            "attempts = attempts - 1, problem = ?, sender = NULL, lease = NULL "
+            "WHERE decision_id = ? AND state = 'sending' AND sender = ?",
+            (outcome.problem, outcome.decision_id, self._sender),
+        )
+
+    def _entered(self, outcome: Outcome) -> None:
+        theirs = None if outcome.theirs is None else _pack(outcome.theirs)
+        self._connection.execute(
+            "UPDATE outbox SET state = ?1, cause = ?, problem = ?, theirs = ?, sender = NULL, lease = NULL, "
+            "attempts = CASE ?1 WHEN 'unknown' THEN attempts ELSE 0 END "
+            "WHERE decision_id = ? AND state = 'sending' AND sender = ?",
+            (
+                outcome.state.value,
+                outcome.cause.value,
+                outcome.problem,
+                theirs,
+                outcome.decision_id,
+                self._sender,
+            ),
+        )
+
+    def refuse_queued(self, cause: Cause, problem: str) -> int:
+        """Let all rows that were never sent wait for an answer, for they can never be; return how many."""
+        with transaction(self._connection, durable=True):
+            self._connection.execute(
+                "UPDATE outbox SET state = 'refused', cause = ?, problem = ? WHERE state = 'queued'",
+                (cause.value, problem),
             )
+            return int(self._connection.changes())
 
     def withdraw(self, decision_id: str) -> None:
         """Take a decision back.
@@ -199,15 +227,12 @@ class Outbox:
         ).fetchone()
         return None if row is None or row[0] is None else float(row[0])
 
-    def delivered_under_another(self, run_id: str, limit: int) -> list[Claimed]:
-        """Return delivered rows that the server's present run, `run_id`, has not confirmed yet."""
+    def delivered_under_another(self, run_id: str) -> list[str]:
+        """Return the ids of delivered rows that the server's present run, `run_id`, has not confirmed yet."""
         rows = self._connection.execute(
-            f"SELECT {_ENTRY}, fields FROM outbox WHERE state = 'delivered' AND run_id IS NOT ? ORDER BY seq LIMIT ?",
-            (run_id, limit),
-        ).fetchall()
-        return [
-            Claimed(entry, msgpack.unpackb(fields)) for *row, fields in rows if (entry := _readable(row)) is not None
-        ]
+            "SELECT decision_id FROM outbox WHERE state = 'delivered' AND run_id IS NOT ? ORDER BY seq", (run_id,)
+        )
+        return [str(decision_id) for (decision_id,) in rows]
 
     def confirm(self, decision_ids: Iterable[str], run_id: str) -> None:
         """Note that the server's run `run_id` has these decisions."""
@@ -217,7 +242,10 @@ class Outbox:
             )
 
     def forgotten(self, decision_ids: Iterable[str]) -> None:
-        """Queue delivered rows again, which the server has lost."""
+        """Queue delivered rows again, which the server has lost.
+
+        One about whose gate a later decision is on its way stays as it is: it is asked about again after that one.
+        """
         with transaction(self._connection, durable=True):
             self._connection.executemany(
                 "UPDATE OR IGNORE outbox SET state = 'unknown' WHERE decision_id = ? AND state = 'delivered'",
@@ -284,8 +312,8 @@ class Outbox:
         )
 
     def _has_ended(self, sender: str | None) -> bool:
-        host, _, pid = (sender or "").rpartition(" ")
-        if sender == self._sender or host != socket.gethostname() or os.name != "posix":
+        host, pid, _ = ["", "", "", *(sender or "").rsplit(" ", 2)][-3:]
+        if host != socket.gethostname() or os.name != "posix":
             return False
         try:
             os.kill(int(pid), 0)

@@ -1,0 +1,81 @@
+"""Kill -9 of the application and of the server at random points: no decision is lost, none is written twice."""
+
+import asyncio
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+
+from hitl_desktop.domain.decision import Verdict
+from hitl_desktop.services.encoding import GateRequest
+from hitl_desktop.services.errors import ServiceError
+from tests import processes
+from tests.faults.ledger import faults, ledger
+from tests.faults.lives import Figures, Life, Nursery, hitl_desktop, outbox_rows, settings_of
+from tests.gates import TENANT, ask, decision, gate_request, opened
+from tests.servers import Server
+
+_SOON = 0.06
+"""Seconds in which an application reviews, queues and delivers what a life has: where the kills should fall."""
+_STARTING = 0.15
+_RIVALS = 0.5
+
+
+async def test_kills_of_the_application_and_the_server(
+    lasting: Server, home: Path, random: Random, figures: Figures, *, full: bool
+) -> None:
+    kills, gates_of_a_life = (200, (2, 3)) if full else (20, (3, 4))
+    environment = settings_of(home, lasting)
+    requests: list[GateRequest] = []
+    acknowledged: dict[str, str] = {}
+    states: Counter[str] = Counter()
+    server_kills = 0
+    with Nursery(home, "reviewer") as nursery:
+        for number in range(kills):
+            posted = [gate_request(f"Gate {number}") for _ in range(random.choice(gates_of_a_life))]
+            await ask(lasting.url, TENANT, *posted)
+            requests += posted
+            life = nursery.born("reviewer", environment, str(random.getrandbits(32)))
+            rival = asyncio.create_task(somebody_else(lasting, random.choice(posted), random))
+            await asyncio.to_thread(until_a_random_point, life, random)
+            if random.random() < 0.2:
+                lasting.kill()
+                server_kills += 1
+            life.kill()
+            acknowledged |= life.acknowledged
+            states += Counter(row.state.value for row in outbox_rows(environment))
+            lasting.start()
+            await rival
+        assert nursery.complaints == ""
+    synced = await asyncio.to_thread(hitl_desktop, environment, "gates", "sync")
+    assert synced.returncode in {0, 5}, synced.stderr
+    rows = outbox_rows(environment)
+    assert faults(ledger(lasting, requests), acknowledged, rows) == []
+    assert len(acknowledged) > kills // 2
+    figures(
+        f"{kills} kills of the application and {server_kills} of the server: {len(requests)} gates, "
+        f"{len(acknowledged)} decisions queued, in the outbox at the kills {dict(states)}, {len(rows)} conflicts"
+    )
+
+
+async def somebody_else(server: Server, request: GateRequest, random: Random) -> None:
+    """Let another reviewer decide about a gate, now and then."""
+    if random.random() < _RIVALS:
+        await asyncio.sleep(random.uniform(0, _SOON))
+        with suppress(ServiceError):
+            async with opened(server) as gates:
+                gate = await gates.get(request.request_id)
+                await gates.decide(decision(gate, random.choice(list(Verdict)), reviewer="other@example.org"), gate)
+
+
+def until_a_random_point(life: Life, random: Random) -> None:
+    """Wait until the application is somewhere between its start and its last delivery."""
+    if random.random() < 0.1:
+        time.sleep(random.uniform(0, _STARTING))
+        return
+    life.up()
+    decided = random.choice((0, 0, 1, 2))
+    with suppress(TimeoutError):  # somebody else may have decided the rest
+        processes.until(lambda: len(life.acknowledged) >= decided, "it has decided", within=0.5)
+    time.sleep(random.uniform(0, _SOON))
