@@ -18,7 +18,7 @@ from hitl_desktop.settings import read_settings
 from hitl_desktop.sync.book import Change
 from tests.faults.nursery import say
 
-_OFFLINE = 0.1
+_OFFLINE = 0.3
 _LOOK_EVERY = 0.05
 
 
