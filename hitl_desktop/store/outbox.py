@@ -81,10 +81,15 @@ class Outbox:
             self._insert(entry, msgpack.packb(fields))
 
     def entries(self, delivered_since: float | None = None) -> list[OutboxEntry]:
-        """Return the rows in their order; delivered ones only since that time. Rows that cannot be read stay aside."""
+        """Return the rows in their order; delivered ones only since that time, and where the kept gate still waits.
+
+        Rows that cannot be read stay aside.
+        """
         rows = self._connection.execute(
-            f"SELECT {_ENTRY} FROM outbox WHERE state <> 'delivered' OR delivered_at >= ? ORDER BY seq",
-            (time.time() + 1 if delivered_since is None else delivered_since,),
+            f"SELECT {_ENTRY} FROM outbox WHERE state <> 'delivered' OR delivered_at >= ?1 "
+            "OR (?1 IS NOT NULL AND request_id IN (SELECT request_id FROM gates WHERE status = 'pending')) "
+            "ORDER BY seq",
+            (delivered_since,),
         )
         return [entry for row in rows if (entry := _readable(row)) is not None]
 
@@ -115,7 +120,7 @@ class Outbox:
                 else:
                     claimed.append(Claimed(entry, msgpack.unpackb(fields)))
             self._connection.executemany(
-                "UPDATE outbox SET state = 'sending', attempts = attempts + 1, sender = ?, lease = ?, problem = '' "
+                "UPDATE outbox SET state = 'sending', attempts = attempts + 1, sender = ?, lease = ? "
                 "WHERE decision_id = ?",
                 ((self._sender, now + LEASE, one.entry.decision_id) for one in claimed),
             )
@@ -146,7 +151,8 @@ class Outbox:
     def _put_back(self, outcome: Outcome) -> None:
         self._connection.execute(
             "UPDATE outbox SET state = CASE WHEN attempts > 1 THEN 'unknown' ELSE 'queued' END, "
-            "attempts = attempts - 1, problem = ?, sender = NULL, lease = NULL "
+            "problem = CASE WHEN attempts > 1 THEN problem ELSE ? END, attempts = attempts - 1, "
+            "sender = NULL, lease = NULL "
             "WHERE decision_id = ? AND state = 'sending' AND sender = ?",
             (outcome.problem, outcome.decision_id, self._sender),
         )

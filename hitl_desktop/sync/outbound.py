@@ -250,11 +250,11 @@ class Outbound:
     async def _sent_before(self, one: Claimed, answer: ServiceError) -> Outcome | None:
         """Return what became of earlier sendings of a row that is not taken now; None if none of them wrote it."""
         if isinstance(answer, Refused):
-            return _unknown(one, str(answer))
+            return _unknown(one, f"Whether it was written is unknown until the server tells. {answer}")
         try:
             standings = await self._gates.standing([(one.entry.decision, one.entry.gate)])
         except ServiceError as error:
-            return _unknown(one, str(error))
+            return _unknown(one, f"Whether it was written is unknown until the server tells. {error}")
         # It may have been written, and its gate have gone on since.
         return Outcome(one.entry.decision_id, OutboxState.DELIVERED) if standings == [Standing.WRITTEN] else None
 
@@ -277,6 +277,8 @@ class Outbound:
     ) -> None:
         changed = [entry if state is None else _in_state(entry, state) for entry in entries]
         left = [entry.request_id for name in gone if (entry := self._entries.pop(name, None)) is not None]
+        # A gate may have more than one decision: an answered conflict, and the one made upon it.
+        changed += [entry for entry in self._entries.values() if entry.request_id in left] if left else []
         for name in gone:
             if (future := self._waiting.pop(name, None)) is not None:
                 future.cancel()
