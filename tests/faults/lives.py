@@ -67,7 +67,9 @@ class Nursery:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _where: object) -> None:
+        if error is not None and self.complaints:
+            error.add_note(self.complaints)
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -79,7 +81,8 @@ class Nursery:
     @property
     def complaints(self) -> str:
         """What the applications wrote to standard error: unexpected log lines, and what ended them."""
-        return self._complaints.read_text()
+        lines = self._complaints.read_text().splitlines(keepends=True)
+        return "".join(line for line in lines if not line.startswith("This plugin does not support"))
 
     def born(self, script: str, environment: Mapping[str, str], *arguments: str) -> "Life":
         """Start one application."""
@@ -117,8 +120,10 @@ class Life:
     @property
     def acknowledged(self) -> dict[str, str]:
         """The decisions it has told of so far: their ids, and their gates'."""
-        told = (line.split() for line in tuple(self.lines) if line.startswith("decided "))
-        return {decision_id: request_id for _, decision_id, request_id in told}
+        return dict(line.split() for line in self._told("decided"))
+
+    def _told(self, what: str) -> list[str]:
+        return [line.removeprefix(f"{what} ") for line in tuple(self.lines) if line.startswith(f"{what} ")]
 
     def up(self) -> Self:
         """Wait until it works."""
@@ -128,10 +133,10 @@ class Life:
 
     def kill(self) -> None:
         """End it at once, and take in what it said until then."""
-        processes.until(lambda: bool(self.lines), "the application has begun")
+        processes.until(lambda: bool(self._told("pid")), "the application has begun")
         if not self.has_ended:
             with suppress(ProcessLookupError):
-                os.kill(int(self.lines[0].removeprefix("pid ")), signal.SIGKILL)
+                os.kill(int(self._told("pid")[0]), signal.SIGKILL)
         self.ended()
 
     def ended(self, within: float = processes.DEADLINE) -> str:

@@ -91,3 +91,58 @@ def until_a_random_point(life: Life, random: Random) -> None:
     with suppress(TimeoutError):  # somebody else may have decided the rest
         processes.until(lambda: len(life.acknowledged) >= decided, "it has decided", within=0.5)
     time.sleep(random.uniform(0, _SOON))
+
+
+async def test_kills_of_verbs(lasting: Server, home: Path, random: Random, figures: Figures, *, full: bool) -> None:
+    kills = 200 if full else 16
+    environment = settings_of(home, lasting)
+    requests = [gate_request(f"Gate {number}") for number in range(kills)]
+    await ask(lasting.url, TENANT, *requests)
+    synced = await asyncio.to_thread(hitl_desktop, environment, "gates", "sync")
+    assert synced.returncode == 0, synced.stderr
+    acknowledged: dict[str, str] = {}
+    with Nursery(home, "verb") as nursery:
+        for request in requests:
+            how = random.choice((("--offline",), ()))
+            for words in (("gates", "approve", request.request_id, *how), ("gates", "sync")):
+                life = nursery.born("verb", environment, *words)
+                await asyncio.to_thread(life.up)
+                await asyncio.sleep(random.uniform(0, _SOON))
+                life.kill()
+                acknowledged |= life.acknowledged
+        assert nursery.complaints == ""
+    synced = await asyncio.to_thread(hitl_desktop, environment, "gates", "sync")
+    assert synced.returncode == 0, synced.stderr
+    books = ledger(lasting, requests)
+    assert faults(books, acknowledged, outbox_rows(environment)) == []
+    figures(f"{2 * kills} kills of verbs: {len(acknowledged)} decisions were acknowledged, {len(books.events)} written")
+
+
+async def test_kills_of_the_window(
+    lasting: Server, home: Path, random: Random, figures: Figures, *, full: bool
+) -> None:
+    kills = 50 if full else 4
+    environment = settings_of(home, lasting)
+    requests: list[GateRequest] = []
+    acknowledged: dict[str, str] = {}
+    with Nursery(home, "windowed") as nursery:
+        for number in range(kills):
+            new = [gate_request(f"Gate {number}.{place}") for place in range(4)]
+            await ask(lasting.url, TENANT, *new)
+            requests += new
+            life = nursery.born("windowed", environment, str(random.getrandbits(32)))
+            decided = random.choice((0, 1, 2))
+            await asyncio.to_thread(life.up)
+            await until(lambda life=life, decided=decided: len(life.acknowledged) >= decided, "it has decided")  # type: ignore[misc]
+            await asyncio.sleep(random.uniform(0, _SOON))
+            life.kill()
+            acknowledged |= life.acknowledged
+        assert nursery.complaints == ""
+    synced = await asyncio.to_thread(hitl_desktop, environment, "gates", "sync")
+    assert synced.returncode == 0, synced.stderr
+    books = ledger(lasting, requests)
+    assert faults(books, acknowledged, outbox_rows(environment)) == []
+    assert acknowledged
+    figures(
+        f"{kills} kills of the window: {len(acknowledged)} decisions had left its list, {len(books.events)} written"
+    )
