@@ -60,6 +60,10 @@ class Workers:
         self._monitor.follow(self._connected)
         self._spawn(self._work)
 
+    async def begun(self) -> None:
+        """Wait until the first gates kept on this machine are in the book, if there are any."""
+        await self._recorder.begun.wait()
+
     async def stop(self) -> None:
         """End all work, and write what was gathered."""
         await self._last_sending()
@@ -116,11 +120,14 @@ class Workers:
 
     async def _load(self) -> None:
         try:
-            await self._recorder.load()
+            # First what was decided here: no gate shows as waiting that is on its way already.
             await self._outbound.reload()
+            await self._recorder.load()
             await self._disk(_forget_old)
         except StoreError as error:  # go on: what is kept cannot be shown, what the server has can
             self._recorder.problem = str(error)
+        finally:
+            self._recorder.begun.set()
 
     async def _prefetch(self) -> None:
         """Keep the evidence of what waits, now and whenever more has come."""

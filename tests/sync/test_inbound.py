@@ -17,7 +17,7 @@ from hitl_desktop.domain.gate import GateStatus
 from hitl_desktop.session import ReviewSession, open_backend, open_session
 from hitl_desktop.settings import Settings
 from hitl_desktop.sync.book import Change
-from hitl_desktop.sync.monitor import Phase
+from hitl_desktop.sync.monitor import Connectivity, Phase
 from hitl_desktop.sync.schedule import backoff
 from tests.gates import ask, gate_request
 from tests.servers import Server
@@ -71,7 +71,12 @@ async def test_a_load_that_is_cut_short_leaves_nothing_running(server: Server) -
     async with open_backend(settings) as backend, open_session(backend, TENANT, live=False) as session:
         before = asyncio.all_tasks()
         loading = asyncio.create_task(session.sync())
-        session.monitor.follow(lambda now: loading.cancel() if now.loaded else None)
+
+        def cut_short(now: Connectivity) -> None:
+            if now.loaded:
+                loading.cancel()
+
+        session.monitor.follow(cut_short)
         with pytest.raises(asyncio.CancelledError):
             await loading
         assert asyncio.all_tasks() == before
