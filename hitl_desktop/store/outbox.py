@@ -19,7 +19,7 @@ import msgspec
 from hitl_desktop.domain.decision import Decided, Decision
 from hitl_desktop.domain.gate import Gate
 from hitl_desktop.domain.outbox import AlreadyQueuedError, Cause, NotWithdrawableError, OutboxEntry, OutboxState
-from hitl_desktop.store.database import transaction
+from hitl_desktop.store.database import first_row, transaction
 from hitl_desktop.store.gates import listed
 
 if TYPE_CHECKING:  # only the store's thread needs it
@@ -72,10 +72,11 @@ class Outbox:
             AlreadyQueuedError: a decision about the same gate is still on its way.
         """
         with transaction(self._connection, durable=True):
-            row = self._connection.execute(
+            row = first_row(
+                self._connection,
                 f"SELECT {_ENTRY} FROM outbox WHERE request_id = ? AND state IN ('queued', 'sending', 'unknown')",
                 (entry.request_id,),
-            ).fetchone()
+            )
             if row is not None:
                 raise AlreadyQueuedError(_entry(row))
             self._insert(entry, msgpack.packb(fields))
@@ -95,12 +96,12 @@ class Outbox:
 
     def find(self, decision_id: str) -> OutboxEntry | None:
         """Return one row, delivered or not."""
-        row = self._connection.execute(f"SELECT {_ENTRY} FROM outbox WHERE decision_id = ?", (decision_id,)).fetchone()
+        row = first_row(self._connection, f"SELECT {_ENTRY} FROM outbox WHERE decision_id = ?", (decision_id,))
         return None if row is None else _readable(row)
 
     def fields(self, decision_id: str) -> Fields:
         """Return the bundle's fields that a row's decision is about; nothing if there is no such row."""
-        row = self._connection.execute("SELECT fields FROM outbox WHERE decision_id = ?", (decision_id,)).fetchone()
+        row = first_row(self._connection, "SELECT fields FROM outbox WHERE decision_id = ?", (decision_id,))
         return {} if row is None else msgpack.unpackb(row[0])
 
     def claim(self, now: float, limit: int, only: str | None = None) -> list[Claimed]:
@@ -227,11 +228,12 @@ class Outbox:
 
     def next_due(self) -> float | None:
         """Return when, in seconds since 1970, the next row is due to be sent; None if none is left to send."""
-        row = self._connection.execute(
+        (due,) = first_row(
+            self._connection,
             "SELECT min(coalesce(CASE state WHEN 'sending' THEN lease ELSE held_until END, 0)) FROM outbox "
-            "WHERE state IN ('queued', 'unknown', 'sending')"
-        ).fetchone()
-        return None if row is None or row[0] is None else float(row[0])
+            "WHERE state IN ('queued', 'unknown', 'sending')",
+        )
+        return None if due is None else float(due)
 
     def delivered_under_another(self, run_id: str) -> list[str]:
         """Return the ids of delivered rows that the server's present run, `run_id`, has not confirmed yet."""

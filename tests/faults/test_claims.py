@@ -1,19 +1,25 @@
 """Rows that several senders may hold one after the other: what a late or cut-off one finds out must harm no other."""
 
 import asyncio
+import subprocess
+import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from hitl_desktop.domain.decision import Verdict
+from hitl_desktop.domain.evidence import EvidenceBundle
+from hitl_desktop.domain.gate import Gate, GateStatus
 from hitl_desktop.domain.outbox import Cause, OutboxEntry, OutboxState
 from hitl_desktop.services.encoding import GateRequest
 from hitl_desktop.services.errors import Interrupted, ServiceError, Unavailable
 from hitl_desktop.session import ReviewSession, open_backend, open_session
 from hitl_desktop.settings import Settings, read_settings
+from hitl_desktop.store.evidence import Kept
 from hitl_desktop.store.outbox import LEASE, Outcome, entry_of
 from hitl_desktop.store.tenant_store import TenantStore, open_tenant_store
 from hitl_desktop.sync.monitor import Phase
@@ -199,6 +205,59 @@ async def test_a_sending_that_is_cut_off_by_closing_does_not_wait_for_its_lease(
         names = {entry.request_id: entry.decision_id for entry in await session.outbox.entries()}
     books = ledger(valkey, requests)
     assert all(books.is_written_once(request_id, decision_id) for request_id, decision_id in names.items())
+
+
+READS: dict[str, Callable[[TenantStore], object]] = {
+    "a page of the list": lambda store: next(store.gates.pages(2)),
+    "one gate": lambda store: store.gates.find("g-0"),
+    "its evidence": lambda store: store.evidence.find("g-0"),
+    "found words": lambda store: store.evidence.search("word"),
+    "a fact": lambda store: store.fact("listed"),
+    "the outbox": lambda store: store.outbox.entries(),
+    "one row": lambda store: (store.outbox.find("none"), store.outbox.fields("none"), store.outbox.next_due()),
+    "drafts": lambda store: (store.drafts.all(), store.drafts.viewed()),
+    "the version": lambda store: store.version(),
+}
+
+
+@pytest.mark.parametrize("read", READS)
+def test_whatever_was_read_another_process_may_write_and_then_this_one(
+    stores: tuple[TenantStore, TenantStore], read: str
+) -> None:
+    reading, writing = stores
+    gates = [kept_gate(number) for number in range(5)]
+    reading.gates.put(gates)
+    reading.remember("listed", "1")
+    reading.evidence.put("g-0", "b-0", Kept({b"a": b"b"}, "d", {0: b"content"}), "title", ["a word"])
+    held = READS[read](reading)
+    writing.remember("anything", "else")
+    reading.outbox.add(entry_of(decision(gates[0]), gates[0], "here", None), {})
+    del held
+
+
+def test_a_list_is_read_page_by_page_in_its_order(stores: tuple[TenantStore, TenantStore]) -> None:
+    gates = [kept_gate(number) for number in range(7)]
+    decided = kept_gate(7)._replace(status=GateStatus.APPROVED)
+    stores[0].gates.put([decided, *reversed(gates)])
+    pages = [[gate.request_id for gate in page] for page in stores[1].gates.pages(3)]
+    assert [len(page) for page in pages] == [3, 3, 1, 1]
+    assert sorted(name for page in pages[:3] for name in page) == [gate.request_id for gate in gates]
+    assert pages[3] == [decided.request_id]
+
+
+def test_an_open_store_keeps_its_lock(settings: Settings, stores: tuple[TenantStore, TenantStore]) -> None:
+    """Without it, another process that closes the file takes its log away, and what is written then is lost."""
+    again = open_tenant_store(settings, TenantNames(TENANT))
+    script = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+b'), fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)"
+    tried = subprocess.run([sys.executable, "-c", script, stores[0].path], capture_output=True, text=True, check=False)
+    again.close()
+    assert "BlockingIOError" in tried.stderr
+
+
+def kept_gate(number: int) -> Gate:
+    at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number // 2)
+    bundle = EvidenceBundle(f"b-{number}", "", (), {"bundle_id": "b"})
+    return Gate(f"g-{number}", "t", "s", "hitl_4_code", GateStatus.PENDING, f"b-{number}", "agent", at, bundle)
 
 
 # --- what a server forgot ---------------------------------------------------------------------------------------------
