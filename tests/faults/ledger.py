@@ -86,7 +86,7 @@ def faults(books: Ledger, acknowledged: Mapping[str, str], rows: Iterable[Outbox
             found.append(f"gate {request_id} is {gate.get('status')} with {counts} of log, audit, events")
         if decided and not books.is_written_once(request_id, gate.get("decision_id", "")):
             found.append(f"gate {request_id} has records of another decision than its own")
-        if gate and decided == (request_id in books.pending):
+        if (gate.get("status") == "pending") != (request_id in books.pending):
             found.append(f"gate {request_id} is {gate.get('status')}, and its place in the pending set says otherwise")
     for decision_id, request_id in acknowledged.items():
         row = outbox.get(decision_id)

@@ -46,15 +46,20 @@ class _Link:
 
 
 class Proxy:
-    """The proxy; `passed` counts the bytes of either way since it began or was told `count_anew`."""
+    """The proxy; `passed` counts the bytes of either way since it was armed.
+
+    With `doubles`, all that a client says is said to the server on a second connection as well; with `refuses`, no
+    connection is taken, or none after the fault where there is one.
+    """
 
     def __init__(self, port: int) -> None:
         self.passed = dict.fromkeys(Way, 0)
         self.fault: Fault | None = None
         self.doubles = False
-        self.refuses_after_fault = False
+        self.refuses = False
         self._port = port
         self._links: list[_Link] = []
+        self._open: list[_Link] = []
         self._released = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
@@ -71,6 +76,12 @@ class Proxy:
         self.passed = dict.fromkeys(Way, 0)
         self._links.clear()
         self._released = asyncio.Event()
+
+    def cut(self) -> None:
+        """End all connections."""
+        for link in self._open:
+            link.client.transport.abort()
+            link.server.transport.abort()
 
     @property
     def is_quiet(self) -> bool:
@@ -106,18 +117,20 @@ class Proxy:
         await self._listener.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.refuses_after_fault and self.fault is not None and self.fault.happened:
+        if self.refuses and (self.fault is None or self.fault.happened):
             writer.transport.abort()
             return
         back, up = await asyncio.open_connection("127.0.0.1", self._port)
         link = _Link(writer, up)
         self._links.append(link)
+        self._open.append(link)
         twin = await self._twin() if self.doubles else None
         pumps = (self._pump(link, reader, Way.UP, twin), self._pump(link, back, Way.DOWN, None))
         tasks = [asyncio.ensure_future(pump) for pump in pumps]
         self._tasks.update(tasks)
         await asyncio.wait(tasks)
         self._tasks.difference_update(tasks)
+        self._open.remove(link)
         for end in (writer, up, twin):
             if end is not None:
                 end.transport.abort()

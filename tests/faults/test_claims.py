@@ -25,7 +25,7 @@ from hitl_desktop.store.tenant_store import TenantStore, open_tenant_store
 from hitl_desktop.sync.monitor import Phase
 from hitl_desktop.tenancy import TenantNames
 from tests.faults.ledger import ledger
-from tests.faults.lives import settings_of
+from tests.faults.lives import ROOT, settings_of
 from tests.gates import PREFIX, TENANT, ask, decision, gate_request, opened, posted
 from tests.servers import Server
 from tests.waiting import until
@@ -258,6 +258,33 @@ def kept_gate(number: int) -> Gate:
     at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number // 2)
     bundle = EvidenceBundle(f"b-{number}", "", (), {"bundle_id": "b"})
     return Gate(f"g-{number}", "t", "s", "hitl_4_code", GateStatus.PENDING, f"b-{number}", "agent", at, bundle)
+
+
+async def test_what_an_ended_sender_left_is_sent_at_once(
+    valkey: Server, settings: Settings, stores: tuple[TenantStore, TenantStore], row: OutboxEntry
+) -> None:
+    ended = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", _CLAIM],
+        env=settings_of(settings.state_dir.parent, valkey),
+        cwd=ROOT,
+        check=False,
+    )
+    assert ended.returncode == 0
+    assert state(stores[0], row) is OutboxState.SENDING
+    async with desk(settings) as session, asyncio.timeout(LEASE / 2):
+        await session.outbox.deliver()
+    assert state(stores[0], row) is OutboxState.DELIVERED
+
+
+_CLAIM = """
+import os, time
+from hitl_desktop.settings import read_settings
+from hitl_desktop.store.tenant_store import open_tenant_store
+from hitl_desktop.tenancy import TenantNames
+assert open_tenant_store(read_settings(), TenantNames("acme-corp")).outbox.claim(time.time(), 10)
+os._exit(0)
+"""
 
 
 # --- what a server forgot ---------------------------------------------------------------------------------------------

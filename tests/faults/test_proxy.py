@@ -187,13 +187,13 @@ async def test_a_server_out_of_reach_after_the_script_ran_leaves_it_unknown(
     valkey.run("SCRIPT", "LOAD", DECIDE.text)
     async with desk(home, valkey, proxy) as session:
         proxy.arm(Fault(Harm.DEAF, Way.DOWN, len(b"+PONG\r\n") + 1))
-        proxy.refuses_after_fault = True
+        proxy.refuses = True
         with pytest.raises(Interrupted, match="gates sync"):
             await session.decide(gate, Verdict.APPROVED)
         (row,) = await session.outbox.entries()
         assert (row.state, row.can_be_withdrawn) == (OutboxState.UNKNOWN, False)
         assert "nothing was written" not in row.problem
         assert ledger(valkey, [request]).is_written_once(request.request_id, row.decision_id)
-        proxy.refuses_after_fault = False
+        proxy.refuses = False
         await delivered(session, {row.decision_id})
     assert ledger(valkey, [request]).is_written_once(request.request_id, row.decision_id)
