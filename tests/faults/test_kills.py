@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -102,12 +103,13 @@ async def test_kills_of_verbs(lasting: Server, home: Path, random: Random, figur
     assert synced.returncode == 0, synced.stderr
     acknowledged: dict[str, str] = {}
     with Nursery(home, "verb") as nursery:
+        usual = await asyncio.to_thread(duration, nursery, environment)
         for request in requests:
             how = random.choice((("--offline",), ()))
             for words in (("gates", "approve", request.request_id, *how), ("gates", "sync")):
                 life = nursery.born("verb", environment, *words)
                 await asyncio.to_thread(life.up)
-                await asyncio.sleep(random.uniform(0, _SOON))
+                await asyncio.sleep(random.uniform(0, 1.5 * usual))
                 life.kill()
                 acknowledged |= life.acknowledged
         assert nursery.complaints == ""
@@ -115,7 +117,19 @@ async def test_kills_of_verbs(lasting: Server, home: Path, random: Random, figur
     assert synced.returncode == 0, synced.stderr
     books = ledger(lasting, requests)
     assert faults(books, acknowledged, outbox_rows(environment)) == []
+    assert acknowledged
     figures(f"{2 * kills} kills of verbs: {len(acknowledged)} decisions were acknowledged, {len(books.events)} written")
+
+
+def duration(nursery: Nursery, environment: dict[str, str]) -> float:
+    """Return how many seconds a verb takes here and now, as the median of a few."""
+    taken = []
+    for _ in range(3):
+        life = nursery.born("verb", environment, "gates", "sync").up()
+        begun = time.monotonic()
+        life.ended()
+        taken.append(time.monotonic() - begun)
+    return sorted(taken)[1]
 
 
 async def test_kills_of_the_window(
@@ -133,7 +147,7 @@ async def test_kills_of_the_window(
             life = nursery.born("windowed", environment, str(random.getrandbits(32)))
             decided = random.choice((0, 1, 2))
             await asyncio.to_thread(life.up)
-            await until(lambda life=life, decided=decided: len(life.acknowledged) >= decided, "it has decided")  # type: ignore[misc]
+            await asyncio.to_thread(processes.until, partial(has_decided, life, decided), "it has decided")
             await asyncio.sleep(random.uniform(0, _SOON))
             life.kill()
             acknowledged |= life.acknowledged
@@ -146,3 +160,8 @@ async def test_kills_of_the_window(
     figures(
         f"{kills} kills of the window: {len(acknowledged)} decisions had left its list, {len(books.events)} written"
     )
+
+
+def has_decided(life: Life, count: int) -> bool:
+    assert not life.has_ended
+    return len(life.acknowledged) >= count

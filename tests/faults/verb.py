@@ -4,6 +4,9 @@ import contextlib
 import io
 import json
 
+import apsw  # noqa: F401 - imported before it forks, as all else that a verb needs
+import filelock  # noqa: F401 - as above
+
 from hitl_desktop.cli import main
 from tests.faults.nursery import say
 

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QApplication  # noqa: TID251 - an application's co
 
 from hitl_desktop.domain.gate import Gate
 from hitl_desktop.widgets.main_window import MainWindow
-from tests.driving import open_gate, running, summaries
+from tests.driving import open_gate, open_gate_is, running, summaries
 from tests.faults.nursery import say
 from tests.waiting import until
 
@@ -32,6 +32,7 @@ async def main(name: str, random: Random) -> None:
             summary = random.choice(summaries(window))
             request_id = named(window, summary)
             await open_gate(window, summary)
+            await open_gate_is(window, summary)
             assert window.review is not None
             QTest.keyClicks(window.review.decision.reason, "Because")
             QTest.mouseClick(window.review.decision.approve, Qt.MouseButton.LeftButton)
