@@ -1,6 +1,7 @@
 """What every test stands on: a clean environment, real servers, the right event loop, and no unexpected log line."""
 
 import asyncio
+import gc
 import logging
 import os
 import shutil
@@ -72,6 +73,8 @@ def _missing() -> dict[str, tuple[str, str]]:
         missing["display"] = ("tests with a real window", "xvfb openbox xdotool")
     if not Path(sys.executable).with_name("helm").exists():
         missing["helm"] = ("tests of the chart", "none: Helm's wheel is for Linux on x86-64")
+    if shutil.which("redis-cli") is None:
+        missing["redis_cli"] = ("tests with redis-cli", "redis-tools")
     if not desktop.has_secret_service():
         missing["secret_service"] = ("tests with a real keyring", "dbus gnome-keyring")
     return missing
@@ -189,6 +192,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
     yield from _without_log_lines(item)
+    if _QT_FOLDERS & set(item.path.relative_to(item.config.rootpath).parts):
+        # What is left in cycles, the loop with its timers too, must not be taken apart in a later test's worker thread.
+        gc.collect()
 
 
 def _without_log_lines(item: pytest.Item) -> Generator[None]:
@@ -235,6 +241,14 @@ def server(request: pytest.FixtureRequest, _servers: dict[str, servers.Server]) 
 def valkey(_servers: dict[str, servers.Server]) -> servers.Server:
     """A running, empty server of the kind that is always there, for tests in which the kind does not matter."""
     return _flushed(_servers, "valkey")
+
+
+@pytest.fixture
+def redis_cli() -> Path:
+    """The program by which administrators speak to their servers."""
+    found = shutil.which("redis-cli")
+    assert found is not None
+    return Path(found)
 
 
 @pytest.fixture(scope="session")
