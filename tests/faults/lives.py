@@ -155,7 +155,7 @@ def command(*words: str) -> Sequence[str]:
     return [sys.executable, "-m", "hitl_desktop", *words]
 
 
-def outbox_rows(environment: Mapping[str, str], tenant: str = TENANT) -> list[OutboxEntry]:
+def outbox_rows(environment: Mapping[str, str], tenant: str | None = TENANT) -> list[OutboxEntry]:
     """Return what stands in the outbox on disk: all that is not delivered."""
     store = open_tenant_store(read_settings(environment), TenantNames(tenant))
     try:
