@@ -107,7 +107,8 @@ class Outbox:
     def claim(self, now: float, limit: int, only: str | None = None) -> list[Claimed]:
         """Take rows that are due, at most `limit`, or the one named: they are `sending` until settled."""
         claimed: list[Claimed] = []
-        with transaction(self._connection):
+        # On the disk before anything is sent: after a loss of power, what may have been written must not look unsent.
+        with transaction(self._connection, durable=True):
             self._take_up(now)
             rows: list[Any] = self._connection.execute(
                 f"SELECT {_ENTRY}, fields, decision_id FROM outbox WHERE state IN ('unknown', 'queued') "
@@ -126,6 +127,12 @@ class Outbox:
                 ((self._sender, now + LEASE, one.entry.decision_id) for one in claimed),
             )
         return claimed
+
+    def take_up(self, now: float) -> None:
+        """Say of rows whose sender has ended what they are: unknown, until the server is asked."""
+        if first_row(self._connection, "SELECT 1 FROM outbox WHERE state = 'sending' LIMIT 1") is not None:
+            with transaction(self._connection):
+                self._take_up(now)
 
     def settle(self, outcomes: Iterable[Outcome], now: float, run_id: str = "") -> None:
         """Enter what became of rows that were sent; `run_id` is the server's, by which they are checked later on.

@@ -6,6 +6,7 @@ and the rows of the outbox that can still be read go over into it.
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -189,6 +190,7 @@ def _first_key(path: Path, names: TenantNames, keys: Keys) -> bytes:
 def _probed(store: TenantStore) -> TenantStore:
     try:
         with sorted_out(store.path):
+            store.outbox.take_up(time.time())
             store.outbox.entries()
             next(store.gates.pages(1), None)
     except BaseException:

@@ -273,6 +273,7 @@ async def test_what_an_ended_sender_left_is_sent_at_once(
     assert ended.returncode == 0
     assert state(stores[0], row) is OutboxState.SENDING
     async with desk(settings) as session, asyncio.timeout(LEASE / 2):
+        assert [one.state for one in await session.outbox.entries()] == [OutboxState.UNKNOWN]
         await session.outbox.deliver()
     assert state(stores[0], row) is OutboxState.DELIVERED
 
