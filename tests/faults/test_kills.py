@@ -27,7 +27,7 @@ _RIVALS = 0.5
 async def test_kills_of_the_application_and_the_server(
     lasting: Server, home: Path, random: Random, figures: Figures, *, full: bool
 ) -> None:
-    kills, gates_of_a_life = (200, (2, 3)) if full else (20, (3, 4))
+    kills, gates_of_a_life = (200, (2, 3, 3)) if full else (20, (3, 4))
     environment = settings_of(home, lasting)
     requests: list[GateRequest] = []
     acknowledged: dict[str, str] = {}
