@@ -6,9 +6,9 @@ Every call blocks on the disk: only the store's own thread makes them.
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hitl_desktop.store.errors import DamagedError, StoreError, StoreFullError, TooNewError, WrongKeyError
 from hitl_desktop.store.schema import APPLICATION_ID, MIGRATIONS
@@ -171,6 +171,16 @@ def sorted_out(path: Path) -> Iterator[None]:
         raise StoreError("Another process is just opening this tenant's store for long; try again.") from None
     except OSError as error:
         raise StoreFullError(f"{path} cannot be used: {error.strerror or error}; nothing was kept.") from None
+
+
+def first_row(connection: "apsw.Connection", statement: str, bindings: Sequence[Any] = ()) -> Any:
+    """Return the first row that `statement` finds, None if it finds none; `statement` is read to its end.
+
+    One that is left half-read may keep its view of the file for good: nothing can be written upon that once another
+    process has written, and SQLite says at once that the file is busy.
+    """
+    rows = connection.execute(statement, bindings).fetchall()
+    return rows[0] if rows else None
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import asyncio
 import os
 import re
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -17,7 +18,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hitl_desktop.settings import Settings
 from hitl_desktop.store import rescue
-from hitl_desktop.store.database import MEMORY, check_pages, close_untouched, open_database, sorted_out, transaction
+from hitl_desktop.store.database import (
+    MEMORY,
+    check_pages,
+    close_untouched,
+    first_row,
+    open_database,
+    sorted_out,
+    transaction,
+)
 from hitl_desktop.store.drafts import Drafts
 from hitl_desktop.store.errors import DamagedError, NoKeyError, StoreError, TooNewError, WrongKeyError
 from hitl_desktop.store.evidence import EvidenceCache
@@ -55,7 +64,7 @@ class TenantStore:
 
     def fact(self, name: str) -> str:
         """Return one remembered text, empty if there is none."""
-        row = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        row = first_row(self._connection, "SELECT value FROM facts WHERE name = ?", (name,))
         return "" if row is None else str(row[0])
 
     def remember(self, name: str, value: str) -> None:
@@ -84,6 +93,7 @@ class TenantStore:
         with sorted_out(self.path):
             if thorough:
                 check_pages(self._connection)
+            self.outbox.take_up(time.time())
             if unreadable := self.outbox.unreadable():
                 self.notice = f"{unreadable} decisions in the outbox cannot be read, so they are not sent; they stay."
             next(self.gates.pages(1), None)

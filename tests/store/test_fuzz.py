@@ -46,6 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def fill(store: TenantStore, where: str) -> None:
     rows = add(store, *(f"{number} {where}" for number in range(5)), size=6_000)
+    store.outbox.claim(NOW, 1, rows[0].decision_id)
     store.outbox.settle([Outcome(rows[0].decision_id, OutboxState.CONFLICT, Cause.CHANGED)], NOW)
     store.gates.put([gate(f"{number} {where}") for number in range(20)])
     store.drafts.keep({f"request {where}": Draft("half a sentence")})
@@ -90,7 +91,12 @@ def uses(store: TenantStore) -> Iterator[Callable[[TenantStore], object]]:
     yield lambda store: store.outbox.forget_old(NOW)
     yield lambda store: store.gates.forget_old()
     yield lambda store: store.drafts.forget_old(NOW)
-    yield lambda store: store.outbox.unsent([one.entry.decision_id for one in store.outbox.claim(NOW, 100)], "")
+    yield put_back
+
+
+def put_back(store: TenantStore) -> None:
+    claimed = store.outbox.claim(NOW, 100)
+    store.outbox.settle([Outcome(one.entry.decision_id, OutboxState.QUEUED) for one in claimed], NOW)
 
 
 @pytest.mark.parametrize("part", range(20))
@@ -163,6 +169,7 @@ def test_damaged_rows(full: bool) -> None:  # noqa: FBT001 - a fixture
                 rows.append(entry(about, hold=random.choice([0, 0, 0, 5])))
                 outbox.add(rows[-1], about.bundle.fields)
             theirs = Decided("r", "approved", reviewer="other")
+            outbox.claim(NOW, 1, rows[1].decision_id)
             outbox.settle([Outcome(rows[1].decision_id, OutboxState.CONFLICT, Cause.DECIDED, "", theirs)], NOW)
             victim = random.randrange(2)
             (seq,) = [row[0] for row in connection.execute("SELECT seq FROM outbox ORDER BY seq")][victim : victim + 1]
@@ -209,7 +216,7 @@ def use_rows(connection: apsw.Connection, outbox: Outbox, random: Random, sound:
     assert due is None or due > NOW + 10 * LEASE
     states = {one.decision_id: one.state for one in outbox.entries(0.0)}
     assert all(not states[name].is_open for name in sound)
-    outbox.delivered_under_another("other", 100)
+    outbox.delivered_under_another("other")
     outbox.forgotten(sound)
     outbox.confirm(sound, "run")
     outbox.retry()
