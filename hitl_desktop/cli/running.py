@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import click
@@ -16,6 +16,7 @@ from hitl_desktop.services.errors import Conflict, Malformed, NotFound, Refused,
 from hitl_desktop.session import Backend, ReviewSession, open_backend, open_session
 from hitl_desktop.settings import SettingsError, read_settings
 from hitl_desktop.store.errors import NoKeyError, StoreError
+from hitl_desktop.store.keyring import KeyringUnusableError
 from hitl_desktop.tenancy import TenancyError
 
 DONE = 0
@@ -36,6 +37,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (AlreadyQueuedError, CONFLICT),
     (NotWithdrawableError, CONFLICT),
     (NoKeyError, USAGE),
+    (KeyringUnusableError, USAGE),
     (StoreError, 1),
     (Malformed, 1),
 )
@@ -57,17 +59,28 @@ def run(work: Coroutine[Any, Any, int]) -> int:
     Raises:
         Failure: it failed for a reason that a user can do something about.
     """
-    known = tuple(cause for cause, _ in _CODES)
     try:
-        return asyncio.run(work)
-    except known as error:
-        code = next(code for cause, code in _CODES if isinstance(error, cause))
-        raise Failure(str(error), code) from None
+        with failures():
+            return asyncio.run(work)
     except BrokenPipeError:
         # The reader of a pipe has left; what it wanted, it has.
         with contextlib.suppress(OSError):
             sys.stdout.close()
         return DONE
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Turn what a user can do something about into a sentence and the exit code of its cause.
+
+    Raises:
+        Failure: the block failed for such a reason.
+    """
+    try:
+        yield
+    except tuple(cause for cause, _ in _CODES) as error:
+        code = next(code for cause, code in _CODES if isinstance(error, cause))
+        raise Failure(str(error), code) from None
 
 
 @asynccontextmanager

@@ -7,8 +7,10 @@ import click
 from hitl_desktop.cli.output import print_json
 from hitl_desktop.cli.running import DONE, backend, json_option, run, tenant_option
 from hitl_desktop.cli.tenants_adopt import adopt
+from hitl_desktop.cli.tenants_forget import forget
 from hitl_desktop.cli.tenants_gateway import gateway, gateway_token
 from hitl_desktop.cli.tenants_import import import_tenants
+from hitl_desktop.cli.tenants_login import login, logout
 from hitl_desktop.services.errors import ServiceError
 from hitl_desktop.session import Backend, open_session
 from hitl_desktop.tenancy import validate_tenant
@@ -26,11 +28,13 @@ Migrate from single-tenant keys: stop the agents, look with
 
 \b
 Add one: put it into ALLOWED_TENANTS of agents and reviewers, and give it a
-  user on the server (the chart makes one for each tenant in its list).
+  user on the server (the chart makes one for each tenant in its list), whose
+  password each reviewer keeps with `tenants login acme-corp`.
 
 \b
 Remove one: take it out of ALLOWED_TENANTS, and its user off the server. What
-  it has on the server stays until its administrator deletes it.
+  it has on the server stays until its administrator deletes it, what this
+  machine has until `tenants forget acme-corp`.
 """
 
 
@@ -88,6 +92,9 @@ def _print(row: dict[str, Any]) -> None:
 
 
 tenants.add_command(adopt)
+tenants.add_command(forget)
 tenants.add_command(gateway)
 tenants.add_command(gateway_token)
 tenants.add_command(import_tenants)
+tenants.add_command(login)
+tenants.add_command(logout)

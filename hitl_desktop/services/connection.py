@@ -12,7 +12,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from hitl_desktop.services.errors import Interrupted, Malformed, Refused, ServiceError, TakesNoWrites, Unavailable
+from hitl_desktop.services.login import AtConnecting, Credentials, log_in, without_login
 from hitl_desktop.services.scripts import Script
+from hitl_desktop.tenancy import TenantContext
 
 ANSWER_WITHIN = 5.0
 """Seconds in which the server must answer; a blocking read must ask for less."""
@@ -112,20 +114,27 @@ class Connection:
 
 
 @asynccontextmanager
-async def connect(url: str) -> AsyncIterator[Connection]:
+async def connect(url: str, credentials: Credentials | None = None) -> AsyncIterator[Connection]:
     """Yield a connection to the server at `url` (redis, rediss or unix); connecting happens at the first command.
+
+    `credentials` are asked at each connecting who logs in; the user name and password of `url` count where they return
+    None.
 
     redis-py repeats a command up to ten times after a lost connection, which doubles every write that did run: retries
     are off here, and whoever may repeat does so by id.
     """
+    login: dict[str, Any] = {}
+    if credentials is not None:
+        login = {"credential_provider": AtConnecting(credentials, url), "redis_connect_func": log_in}
     client: Redis = Redis.from_url(
-        url,
+        without_login(url) if login else url,
         protocol=2,
         retry=Retry(NoBackoff(), 0),
         socket_timeout=ANSWER_WITHIN,
         socket_connect_timeout=ANSWER_WITHIN,
         socket_read_size=_READ_SIZE,
         driver_info=None,
+        **login,
     )
     try:
         yield Connection(client, shown_address(url))
@@ -191,4 +200,8 @@ def _not_permitted(address: str, text: str) -> Refused:
 
 
 def _wrong_password(address: str) -> Refused:
-    return Refused(f"The server at {address} refused the user name or password; nothing was read or written.")
+    refused = f"The server at {address} refused the user name or password; nothing was read or written"
+    if not TenantContext.is_set():
+        return Refused(f"{refused}, check HITL_REDIS_URL.")
+    tenant_id = TenantContext.get_current_tenant()
+    return Refused(f"{refused}, give it the right ones with `hitl-desktop tenants login {tenant_id}`.")
