@@ -35,11 +35,13 @@ def locked(address: str) -> Iterator[None]:
     """Lock the secret service on the bus at `address`; nobody is there to unlock it."""
     with closing(open_dbus_connection(address)) as connection:
         get_default_collection(connection).lock()
-        yield
-    # The keyring package leaves its connection open where unlocking fails; what is left goes here, where it may.
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+        # The keyring package leaves its connection to the bus open where unlocking fails.
+        warnings.filterwarnings("ignore", "unclosed <socket.*/dbus-", ResourceWarning)
+        try:
+            yield
+        finally:
+            gc.collect()
 
 
 class Asked(KeyringBackend):
