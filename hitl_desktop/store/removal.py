@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hitl_desktop.settings import Settings
 from hitl_desktop.store.database import open_database, sorted_out
-from hitl_desktop.store.errors import InUseError, StoreError, UndeliveredError
+from hitl_desktop.store.errors import InUseError, NoKeyError, StoreError, UndeliveredError
 from hitl_desktop.store.keys import Keys
 from hitl_desktop.store.outbox import Outbox
 from hitl_desktop.store.tenant_store import keys_of, locked
@@ -24,6 +24,7 @@ def remove_store(settings: Settings, names: TenantNames, *, discard: bool = Fals
     Raises:
         UndeliveredError: there are, or may be, such decisions; nothing was removed.
         InUseError: a window or another command has the file open; nothing was removed.
+        NoKeyError: what has the key is locked or was not given; nothing was removed.
         StoreError: the keyring or the disk keeps some of it.
     """
     folder = settings.stores_dir
@@ -47,6 +48,9 @@ def _refuse(path: Path, files: list[Path], names: TenantNames, keys: Keys, *, di
             count = _undelivered(path, names, keys)
         except InUseError:
             raise
+        except NoKeyError:  # whoever has the key can count
+            if not discard:
+                raise
         except StoreError:  # go on: what cannot be read cannot be counted
             unread.append(path.name)
     if discard:
