@@ -202,6 +202,6 @@ def _not_permitted(address: str, text: str) -> Refused:
 def _wrong_password(address: str) -> Refused:
     refused = f"The server at {address} refused the user name or password; nothing was read or written"
     if not TenantContext.is_set():
-        return Refused(f"{refused}, check HITL_REDIS_URL.")
+        return Refused(f"{refused}, check HITL_REDIS_URL or REDIS_PASSWORD.")
     tenant_id = TenantContext.get_current_tenant()
     return Refused(f"{refused}, give it the right ones with `hitl-desktop tenants login {tenant_id}`.")
