@@ -23,6 +23,8 @@ from hitl_desktop.viewmodels.window import WindowViewModel
 from hitl_desktop.widgets.gate_pane import Place
 from hitl_desktop.widgets.main_window import MainWindow
 
+_COUNT_AFTER = 0.5
+"""Seconds after which tenants are counted first: what is on the screen goes before what waits elsewhere."""
 _COUNT_EVERY = 20.0
 _LAST_DELIVERY = 2.0
 _log = logging.getLogger(__name__)
@@ -258,7 +260,13 @@ class Windows:
 
     async def _count(self, backend: Backend) -> None:
         """Count what waits for each tenant, now and then and whenever the selector opens."""
+        self._list(backend, {})
+        pause = _COUNT_AFTER
         while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._count_now.wait()
+            self._count_now.clear()
             counts: dict[str, int | None] = {}
             for tenant_id in self._known(backend):
                 try:
@@ -267,10 +275,7 @@ class Windows:
                 except (ServiceError, TenancyError):  # drop: without permission or connection there is no number
                     counts[tenant_id] = None
             self._list(backend, counts)
-            self._count_now.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_COUNT_EVERY):
-                    await self._count_now.wait()
+            pause = _COUNT_EVERY
 
     def _known(self, backend: Backend) -> tuple[str, ...]:
         config = backend.config
