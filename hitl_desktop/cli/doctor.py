@@ -101,6 +101,7 @@ def _login(service: Service, server: str, login: Login | None) -> _Check:
 async def _redis(session: ReviewSession) -> list[_Check]:
     try:
         told = await session.health.version()
+        await session.health.prove_scripts()
         stray = await session.health.stray_keys()
         waiting = await session.count_pending()
     except ServiceError as error:

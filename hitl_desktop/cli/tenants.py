@@ -6,6 +6,7 @@ import click
 
 from hitl_desktop.cli.output import print_json
 from hitl_desktop.cli.running import DONE, backend, json_option, run, tenant_option
+from hitl_desktop.cli.tenants_acl import acl, revoke_users
 from hitl_desktop.cli.tenants_adopt import adopt
 from hitl_desktop.cli.tenants_forget import forget
 from hitl_desktop.cli.tenants_gateway import gateway, gateway_token
@@ -27,14 +28,16 @@ Migrate from single-tenant keys: stop the agents, look with
   start the agents with multi-tenancy on. A killed run is gone on with.
 
 \b
-Add one: put it into ALLOWED_TENANTS of agents and reviewers, and give it a
-  user on the server (the chart makes one for each tenant in its list), whose
-  password each reviewer keeps with `tenants login acme-corp`.
+Add one: put it into ALLOWED_TENANTS of agents and reviewers, and give it
+  users on the server with `tenants acl acme-corp` (the chart makes them for
+  each tenant in its list). Each reviewer keeps the password with
+  `tenants login acme-corp`.
 
 \b
-Remove one: take it out of ALLOWED_TENANTS, and its user off the server. What
-  it has on the server stays until its administrator deletes it, what this
-  machine has until `tenants forget acme-corp`.
+Remove one: take it out of ALLOWED_TENANTS, and its users off the server with
+  `tenants revoke acme-corp`. What it has on the server stays until its
+  administrator deletes it, what a reviewer's machine has until
+  `tenants forget acme-corp`.
 """
 
 
@@ -91,6 +94,7 @@ def _print(row: dict[str, Any]) -> None:
     click.echo(f"{row['tenant_id']:<32} {waiting:>6} pending{mark}")
 
 
+tenants.add_command(acl)
 tenants.add_command(adopt)
 tenants.add_command(forget)
 tenants.add_command(gateway)
@@ -98,3 +102,4 @@ tenants.add_command(gateway_token)
 tenants.add_command(import_tenants)
 tenants.add_command(login)
 tenants.add_command(logout)
+tenants.add_command(revoke_users)

@@ -10,11 +10,17 @@ from redis.credentials import CredentialProvider
 Credentials = Callable[[], Awaitable[tuple[str, str] | None]]
 """Returns a user name and its password; None where those of the address count."""
 
-_OF_ADDRESS = ("username", "password")
+_NAMES = ("username", "password")
+
+
+async def of_address() -> None:
+    """Leave it to the address."""
 
 
 class AtConnecting(CredentialProvider):
     """redis-py's way to ask for a user name and password whenever it connects.
+
+    `is_named` says whether the latest login was that of a user other than the default one.
 
     Args:
         credentials: is asked first.
@@ -23,13 +29,20 @@ class AtConnecting(CredentialProvider):
 
     def __init__(self, credentials: Credentials, url: str) -> None:
         options: dict[str, Any] = dict(parse_url(url))
-        user, password = (options.get(name) or "" for name in _OF_ADDRESS)
+        user, password = (options.get(name) or "" for name in _NAMES)
         self._credentials = credentials
         self._own = (user, password) if user else (password,) if password else ()
+        self.is_named = _is_named(self._own)
 
     async def get_credentials_async(self) -> Any:
         """Return what AUTH is sent with; nothing where there is no login."""
-        return await self._credentials() or self._own
+        sent = await self._credentials() or self._own
+        self.is_named = _is_named(sent)
+        return sent
+
+
+def _is_named(login: tuple[str, ...]) -> bool:
+    return len(login) == len(_NAMES) and login[0] != "default"
 
 
 async def log_in(connection: Any) -> None:
@@ -47,5 +60,5 @@ async def log_in(connection: Any) -> None:
 def without_login(url: str) -> str:
     """Return `url` without user name and password; redis-py refuses to have them twice."""
     parts = urlsplit(url)
-    query = urlencode([pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in _OF_ADDRESS])
+    query = urlencode([pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in _NAMES])
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query).geturl()

@@ -9,7 +9,7 @@ from hitl_desktop.local import LocalWorkspace, LocalWorkspaceError, open_workspa
 from hitl_desktop.services.connection import shown_address
 from hitl_desktop.services.errors import NotFound, Unavailable
 from hitl_desktop.services.knowledge import connect_chroma
-from hitl_desktop.services.login import Credentials
+from hitl_desktop.services.login import Credentials, of_address
 from hitl_desktop.session.credentials import KeptCredentials
 from hitl_desktop.settings import ANY_TENANT, Settings
 from hitl_desktop.tenancy import TenantConfig, TenantNames
@@ -74,10 +74,10 @@ class Backend:
         """Where Redis is."""
         return self.settings.redis_url or (self._workspace.redis_url if self._workspace else "")
 
-    def credentials_for(self, names: TenantNames) -> Credentials | None:
-        """Return what a connection of this tenant asks who logs in; None where nobody does, as in a local workspace."""
+    def credentials_for(self, names: TenantNames) -> Credentials:
+        """Return what a connection of this tenant asks who logs in; in a local workspace nobody needs to."""
         if self.settings.is_embedded or names.tenant_id is None:
-            return None
+            return of_address
         return self.credentials.for_redis(names, self.redis_url)
 
     async def record_tenant(self, tenant_id: str) -> None:

@@ -67,6 +67,11 @@ class TenantNames:
         """The event stream."""
         return self.key("asdlc:events")
 
+    @property
+    def key_pattern(self) -> str:
+        """The pattern of all of the tenant's keys and of nobody else's, for its users' rules on the server."""
+        return self.key("asdlc:*")
+
     def collection(self, base: str) -> str:
         """Return the Chroma collection for `base`: `{tenant}_{base}`, or the base alone in single-tenant mode.
 
