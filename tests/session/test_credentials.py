@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keyring.backends import fail, null
 
+from hitl_desktop.domain.decision import Verdict
+from hitl_desktop.services.acl import Role
 from hitl_desktop.services.errors import Refused
 from hitl_desktop.session import Backend, open_backend, open_session
 from hitl_desktop.session import credentials as module
@@ -19,7 +21,7 @@ from hitl_desktop.settings import Settings
 from hitl_desktop.store.credentials import Login, Service, forget_logins, keep_login
 from hitl_desktop.sync.monitor import Phase
 from hitl_desktop.tenancy import TenantContext, TenantMismatchError, TenantNames
-from tests import keyrings
+from tests import keyrings, users
 from tests.gates import ask, gate_request
 from tests.servers import Server
 from tests.waiting import until
@@ -133,14 +135,31 @@ async def test_each_tenant_logs_in_as_itself_alone(server: Server, secret_servic
             for session, request in ((first, mine), (second, theirs)):
                 await session.monitor.reached(Phase.ONLINE)
                 assert set(session.book.pending_ids) == {request.request_id}
-            users = {line.split(b"user=")[1].split()[0] for line in server.run("CLIENT", "LIST").splitlines()}
-            assert {f"{A}-reviewer".encode(), f"{B}-reviewer".encode()} <= users
-            assert b"default" not in users
+            logged_in = {line.split(b"user=")[1].split()[0] for line in server.run("CLIENT", "LIST").splitlines()}
+            assert {f"{A}-reviewer".encode(), f"{B}-reviewer".encode()} <= logged_in
+            assert b"default" not in logged_in
         assert not server.run("ACL", "LOG")  # nobody tried anything that was refused
         forget_logins(TenantNames(B), "")
         async with open_session(backend, B, live=False) as session:
             with pytest.raises(Refused, match=f"`hitl-desktop tenants login {B}`"):
                 await session.count_pending()
+
+
+async def test_a_restricted_user_reviews_with_the_password_of_the_keyring(server: Server, ring: keyrings.Asked) -> None:
+    names, request = TenantNames(A), gate_request("Mine")
+    await ask(server.url, A, request)
+    users.load_functions(server)
+    users.make_user(server, names, Role.REVIEWER)
+    server.run("ACL", "SETUSER", "default", "off")
+    keyrings.log_in(A, server.url, users.SECRET)
+    server.run("ACL", "LOG", "RESET")
+    async with open_backend(settings(server)) as backend, open_session(backend, A) as session:
+        await session.monitor.reached(Phase.ONLINE)
+        gate = (await session.open_gate(request.request_id)).gate
+        await session.decide(gate, Verdict.APPROVED)
+    refused = {entry[entry.index(b"object") + 1] for entry in server.run("ACL", "LOG")}
+    assert refused <= {b"info"}  # which SECURITY.md explains; above all no script was tried the way that is closed
+    assert server.run("HGET", names.gate_request(request.request_id), "status") == b"approved"
 
 
 async def test_a_password_that_was_changed_is_told_and_the_new_one_heals(valkey: Server, secret_service: str) -> None:
