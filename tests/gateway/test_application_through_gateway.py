@@ -65,7 +65,7 @@ async def session(backend: Backend, tenant_id: str = A) -> AsyncIterator[ReviewS
 
 
 async def found(session: ReviewSession) -> set[str]:
-    return {hit.content for hit in await session.search("plan")}
+    return {hit.content for hit in (await session.search("plan")).hits}
 
 
 def documents(tenant_id: str) -> set[str]:
