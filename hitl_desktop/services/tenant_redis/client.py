@@ -165,8 +165,7 @@ class _BoundRedis(TenantRedis):
 
     def set_response_callback(self, command: str, callback: Any) -> None:
         """Have `callback` make the replies of `command`; it gets them without prefixes."""
-        if (made := unprefixing(command, self._prefix, callback)) is not None:
-            self._redis.set_response_callback(command, made)
+        self._redis.set_response_callback(command, unprefixing(command, self._prefix, callback))
 
     def get_encoder(self) -> Any:
         """Return what encodes this client's words."""

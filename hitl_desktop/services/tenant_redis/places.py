@@ -1,7 +1,7 @@
 """Where the keys of one call stand: by the servers' table, or, where optional words decide, by a strict reading.
 
 Strict, because the servers' own specifications look for the first such word only: of two STORE they see one, and a
-group that is called STREAMS misleads them. A word that is not known here refuses the call.
+group that is called STREAMS misleads them. A call that can be read in two ways is refused, as is a word not known here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,9 +27,10 @@ def by_table(keys: Sequence[Keys], name: str) -> Finder:
     finders = [_counted(each, shift) if each.counted else _ranged(each, shift) for each in keys]
 
     def find(words: Words, encoded: Encoded) -> Sequence[int]:
-        return list(dict.fromkeys(chain.from_iterable(each(words, encoded) for each in finders)))
+        places = list(dict.fromkeys(chain.from_iterable(each(words, encoded) for each in finders)))
+        return _checked(places, words)
 
-    return finders[0] if len(finders) == 1 else find
+    return find
 
 
 def _ranged(keys: Keys, shift: int) -> Finder:
@@ -37,7 +38,7 @@ def _ranged(keys: Keys, shift: int) -> Finder:
 
     def find(words: Words, _encoded: Encoded) -> Sequence[int]:
         last = first + keys.last if keys.last >= 0 else len(words) + keys.last
-        return _checked(range(first, last + 1, keys.step), words)
+        return range(first, last + 1, keys.step)
 
     return find
 
@@ -49,13 +50,13 @@ def _counted(keys: Keys, shift: int) -> Finder:
         count = encoded(words[at])
         if not count.isdigit():
             raise CommandRefusedError(f"{words[0]} does not say how many keys follow, so nothing was sent.")
-        return _checked(range(at + 1, at + 1 + int(count) * keys.step, keys.step), words)
+        return range(at + 1, at + 1 + min(int(count), len(words)) * keys.step, keys.step)
 
     return find
 
 
-def _checked(places: range, words: Words) -> range:
-    if not places or places[-1] >= len(words):
+def _checked(places: Sequence[int], words: Words) -> Sequence[int]:
+    if not places or max(places) >= len(words):
         raise IndexError
     return places
 
@@ -65,19 +66,16 @@ def _optional(start: int, options: Mapping[bytes, int], keys: Sequence[bytes]) -
 
     def find(words: Words, encoded: Encoded) -> Sequence[int]:
         places = [1]
+        _not_misleading(words[2:start], encoded, keys, words)
         at = start
         while at < len(words):
             word = encoded(words[at]).upper()
             if word in keys:
                 places.append(at + 1)
                 at += 2
-            elif word in options:
-                at += 1 + options[word]
             else:
-                raise CommandRefusedError(f"{words[0]} with {word[:40]!r} is not rewritten, so nothing was sent.")
-        if places[-1] >= len(words):
-            raise IndexError
-        return places
+                at = _after(word, at, options, words, encoded, keys)
+        return _checked(places, words)
 
     return find
 
@@ -87,10 +85,8 @@ def _streams(options: Mapping[bytes, int]) -> Finder:
 
     def find(words: Words, encoded: Encoded) -> Sequence[int]:
         at = 1
-        while (word := encoded(words[at]).upper()) != b"STREAMS":
-            if word not in options:
-                raise CommandRefusedError(f"{words[0]} with {word[:40]!r} is not rewritten, so nothing was sent.")
-            at += 1 + options[word]
+        while (word := encoded(words[at]).upper()) != _STREAMS:
+            at = _after(word, at, options, words, encoded, [_STREAMS])
         count, odd = divmod(len(words) - at - 1, 2)
         if odd:
             raise CommandRefusedError(f"{words[0]} needs an id for each stream, so nothing was sent.")
@@ -99,6 +95,24 @@ def _streams(options: Mapping[bytes, int]) -> Finder:
     return find
 
 
+def _after(
+    word: bytes, at: int, options: Mapping[bytes, int], words: Words, encoded: Encoded, keys: Sequence[bytes]
+) -> int:
+    """Return the place after the option `word` and its values."""
+    if word not in options:
+        raise CommandRefusedError(f"{words[0]} with {word[:40]!r} is not rewritten, so nothing was sent.")
+    after = at + 1 + options[word]
+    _not_misleading(words[at + 1 : after], encoded, keys, words)
+    return after
+
+
+def _not_misleading(values: Words, encoded: Encoded, keys: Sequence[bytes], words: Words) -> None:
+    """Refuse a value that is a word which announces keys: the servers' ACL would judge by other keys than are used."""
+    if any(encoded(value).upper() in keys for value in values):
+        raise CommandRefusedError(f"{words[0]} with a value that reads as an option is refused; nothing was sent.")
+
+
+_STREAMS = b"STREAMS"
 # BY and GET are left out: they read keys that their patterns make of the members.
 _SORT = {b"LIMIT": 2, b"ASC": 0, b"DESC": 0, b"ALPHA": 0}
 _GEO = {b"WITHCOORD": 0, b"WITHDIST": 0, b"WITHHASH": 0, b"COUNT": 1, b"ANY": 0, b"ASC": 0, b"DESC": 0}

@@ -51,14 +51,13 @@ SHAPES: Mapping[str, Callable[[Take, Any], Any]] = MappingProxyType(
 """How to take the names out of a command's reply. No other reply carries any."""
 
 
-def unprefixing(command: str, prefix: Prefix, callback: Callback | None) -> Callback | None:
+def unprefixing(command: str, prefix: Prefix, callback: Callback | None) -> Callback:
     """Return redis-py's `callback` for the replies of `command`, which gets them without the prefix."""
-    if (shape := SHAPES.get(command.upper())) is None:
-        return callback
-    take = prefix.take
+    shape, after, take = SHAPES.get(command.upper()), callback or _as_it_is, prefix.take
+    if shape is None:
+        return after
+    return lambda reply, **options: after(shape(take, reply), **options)
 
-    def unprefixed(reply: Any, **options: Any) -> Any:
-        bare = shape(take, reply)
-        return bare if callback is None else callback(bare, **options)
 
-    return unprefixed
+def _as_it_is(reply: Any, **_options: Any) -> Any:
+    return reply
