@@ -101,4 +101,5 @@ class TenantPipeline(Pipeline):
 
     client = from_pool = from_url = get_connection_kwargs = _not_of_a_pipeline
     keyspace_notifications = load_external_module = lock = monitor = pipeline = pubsub = _not_of_a_pipeline
+    himport_prepare = himport_discard = himport_discard_all = _not_of_a_pipeline
     initialize = load_scripts = parse_response = set_response_callback = transaction = _not_of_a_pipeline
