@@ -72,7 +72,7 @@ class TenantRedis(Redis):
         Raises:
             TenancyError: as for the class itself.
         """
-        client = cls(tenant, connection_pool=ConnectionPool.from_url(url, **_unrepeated(options)))
+        client = TenantRedis(tenant, connection_pool=ConnectionPool.from_url(url, **_unrepeated(options)))
         client._own_pool()
         return client
 

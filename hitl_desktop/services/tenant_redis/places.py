@@ -25,6 +25,9 @@ def by_table(keys: Sequence[Keys], name: str) -> Finder:
     """Return the finder for a command with `keys`; its name stands in one word, whatever the server counts."""
     shift = name.count(" ")
     finders = [_counted(each, shift) if each.counted else _ranged(each, shift) for each in keys]
+    if len(finders) == 1:
+        only = finders[0]
+        return lambda words, encoded: _checked(only(words, encoded), words)
 
     def find(words: Words, encoded: Encoded) -> Sequence[int]:
         places = list(dict.fromkeys(chain.from_iterable(each(words, encoded) for each in finders)))
@@ -108,8 +111,9 @@ def _after(
 
 def _not_misleading(values: Words, encoded: Encoded, keys: Sequence[bytes], words: Words) -> None:
     """Refuse a value that is a word which announces keys: the servers' ACL would judge by other keys than are used."""
-    if any(encoded(value).upper() in keys for value in values):
-        raise CommandRefusedError(f"{words[0]} with a value that reads as an option is refused; nothing was sent.")
+    for value in values:
+        if encoded(value).upper() in keys:
+            raise CommandRefusedError(f"{words[0]} with a value that reads as an option is refused; nothing was sent.")
 
 
 _STREAMS = b"STREAMS"

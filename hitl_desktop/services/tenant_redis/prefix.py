@@ -35,6 +35,10 @@ class Prefix:
 
     def encoded(self, word: Any) -> bytes:
         """Return the bytes that are sent for `word`."""
+        if type(word) is bytes:
+            return word
+        if type(word) is str:
+            return word.encode(self.encoding, self.encoding_errors)
         return bytes(self._encoder.encode(word))
 
     def put(self, name: Any) -> bytes:

@@ -105,7 +105,7 @@ class Rewriters(dict[str, Rewriter]):
             prefix = self._prefix
             return lambda call: by_pattern(prefix, (name, *call[1:]))
         keys = _CHANNELS.get(name) or commands().get(name, ())
-        if keys == (Keys(1),):
+        if keys == (Keys(1 + name.count(" ")),):
             return _first(name, self._prefix)
         if (find := by_table(keys, name) if keys else BY_HAND.get(name)) is not None:
             return _all(name, self._prefix, find)
@@ -124,12 +124,12 @@ def _first(name: str, prefix: Prefix) -> Rewriter:
 
 
 def _all(name: str, prefix: Prefix, find: Finder) -> Rewriter:
-    put, encoded = prefix.put, prefix.encoded
+    raw, encoded = prefix.raw, prefix.encoded
 
     def rewrite(call: Call) -> Call:
         words = [name, *call[1:]]
         for place in find(words, encoded):
-            words[place] = put(words[place])
+            words[place] = raw + encoded(words[place])
         return tuple(words)
 
     return rewrite
