@@ -52,6 +52,8 @@ _FILL: tuple[Word, ...] = (
     b"\x00",
     f"tenant:{OTHER}:asdlc:k",
 )
+WORDS = (*_KEYS, *_FILL, "GROUP", "STORE", "STREAMS", "LIMIT", "BLOCK", 3, "NOACK")
+"""Any of them."""
 
 
 @dataclass(frozen=True)

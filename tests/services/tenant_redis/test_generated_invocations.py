@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -17,7 +18,7 @@ from hitl_desktop.settings import KeyLayout
 from hitl_desktop.tenancy import TenantNames
 from tests.servers import Server
 from tests.services.tenant_redis.clients import ENCODER, OTHER, TENANT, command_rows, rewriters
-from tests.services.tenant_redis.invocations import Invocation, chance, invocation, keyed
+from tests.services.tenant_redis.invocations import WORDS, Invocation, chance, invocation, keyed
 
 ENOUGH = 10_000
 _BATCH = 500
@@ -81,6 +82,35 @@ def test_every_key_of_every_command_is_the_tenants(server: Server, layout: KeyLa
                 assert [key for key in keys if not key.encode("utf-8", "surrogateescape").startswith(prefix)] == []
     assert checked.total() >= ENOUGH
     assert set(checked) == set(keyed(command_rows(server)))
+
+
+def test_whatever_is_sent_is_about_the_tenants_keys(server: Server, full: bool) -> None:  # noqa: FBT001 - a fixture
+    """Words at random after every command's name: what is not refused, the server's two oracles must both clear."""
+    prefix = TenantNames(TENANT).prefix
+    server.run("ACL", "SETUSER", "ours", "on", "nopass", f"~{prefix}*", f"&{prefix}*", "+@all")
+    random, rewriting = chance(5), rewriters()
+    names = [*command_rows(server), "UNHEARD-OF", "JSON.SET"]
+    sent: Counter[str] = Counter()
+    with server.client(decode_responses=True, encoding_errors="replace") as raw:
+        asking: Any = raw
+        for _ in range(200 if full else 25):
+            asked, calls = asking.pipeline(transaction=False), []
+            for name in names:
+                for _ in range(3):
+                    words = [random.choice(WORDS) for _ in range(random.randrange(9))]
+                    with suppress(CommandRefusedError):
+                        full_name, *rest = rewriting.rewrite((*name.split(), *words))
+                        asked.execute_command("COMMAND GETKEYS", *full_name.split(), *rest)
+                        asked.execute_command("ACL DRYRUN", "ours", *full_name.split(), *rest)
+                        calls.append((full_name, *rest))
+            replies = asked.execute(raise_on_error=False)
+            for call, keys, may in zip(calls, replies[::2], replies[1::2], strict=True):
+                sent[call[0]] += 1
+                if not isinstance(keys, redis.ResponseError):
+                    assert [key for key in keys if not key.startswith(prefix)] == [], call
+                assert isinstance(may, redis.ResponseError) or may == "OK", (call, may)
+    assert sent.total() > 10_000
+    assert set(sent) <= set(names)
 
 
 def test_no_command_that_runs_touches_or_tells_of_another_tenant(server: Server, full: bool) -> None:  # noqa: FBT001 - a fixture
