@@ -72,6 +72,8 @@ def _missing() -> dict[str, tuple[str, str]]:
         missing["display"] = ("tests with a real window", "xvfb openbox xdotool")
     if not Path(sys.executable).with_name("helm").exists():
         missing["helm"] = ("tests of the chart", "none: Helm's wheel is for Linux on x86-64")
+    if shutil.which("redis-cli") is None:
+        missing["redis_cli"] = ("tests with redis-cli", "redis-tools")
     if not desktop.has_secret_service():
         missing["secret_service"] = ("tests with a real keyring", "dbus gnome-keyring")
     return missing
@@ -235,6 +237,14 @@ def server(request: pytest.FixtureRequest, _servers: dict[str, servers.Server]) 
 def valkey(_servers: dict[str, servers.Server]) -> servers.Server:
     """A running, empty server of the kind that is always there, for tests in which the kind does not matter."""
     return _flushed(_servers, "valkey")
+
+
+@pytest.fixture
+def redis_cli() -> Path:
+    """The program by which administrators speak to their servers."""
+    found = shutil.which("redis-cli")
+    assert found is not None
+    return Path(found)
 
 
 @pytest.fixture(scope="session")

@@ -69,6 +69,7 @@ async def _servers(servers: Backend, tenant: str | None) -> list[_Check]:
 async def _redis(session: ReviewSession) -> list[_Check]:
     try:
         told = await session.health.version()
+        await session.health.prove_scripts()
         stray = await session.health.stray_keys()
         waiting = await session.count_pending()
     except ServiceError as error:

@@ -1,5 +1,6 @@
 """What a diagnosis asks the server: its version, and whether single-tenant data lies beside the tenants'."""
 
+from hitl_desktop.services import scripts
 from hitl_desktop.services.connection import Connection
 from hitl_desktop.services.errors import Refused
 from hitl_desktop.tenancy import TenantNames, require_tenant
@@ -25,11 +26,28 @@ class Health:
         await self._connection.read("PING")
         try:
             told = await self._connection.read("INFO", "server")
-        except Refused:
-            return "a server that does not tell its version to this user"
+        except Refused:  # go on: what a server says to everybody who may log in, it says to this user, too
+            return await self._greeting()
         if "valkey_version" in told:
             return f"Valkey {told['valkey_version']}"
         return f"Redis {told.get('redis_version', 'of unknown version')}"
+
+    async def _greeting(self) -> str:
+        try:
+            reply = await self._connection.read("HELLO")
+        except Refused:
+            return "a server that does not tell its version to this user"
+        told = dict(zip(reply[::2], reply[1::2], strict=True))
+        return f"{told[b'server'].decode().capitalize()} {told[b'version'].decode()}"
+
+    async def prove_scripts(self) -> None:
+        """Run a script that reads nothing, the way that this user may.
+
+        Raises:
+            ServiceError: none runs, so that gates can neither be read nor decided; or the server cannot be reached.
+        """
+        require_tenant(self._names.tenant_id)
+        await self._connection.run(scripts.READ_GATES, [], [0, 0, "", 0, 0])
 
     async def run_id(self) -> str:
         """Return the id of the server's present run, which is another one after each restart; empty if it is not told.
