@@ -83,13 +83,15 @@ def _optional(start: int, options: Mapping[bytes, int], keys: Sequence[bytes]) -
     return find
 
 
-def _streams(options: Mapping[bytes, int]) -> Finder:
-    """Options, then STREAMS, then as many keys as ids."""
+def _streams(options: Mapping[bytes, int], earliest: int) -> Finder:
+    """Options, then STREAMS, then as many keys as ids; the servers look for STREAMS from the place `earliest` on."""
 
     def find(words: Words, encoded: Encoded) -> Sequence[int]:
         at = 1
         while (word := encoded(words[at]).upper()) != _STREAMS:
             at = _after(word, at, options, words, encoded, [_STREAMS])
+        if at < earliest:
+            raise CommandRefusedError(f"{words[0]} lacks what comes before STREAMS, so nothing was sent.")
         count, odd = divmod(len(words) - at - 1, 2)
         if odd:
             raise CommandRefusedError(f"{words[0]} needs an id for each stream, so nothing was sent.")
@@ -128,8 +130,8 @@ BY_HAND: Mapping[str, Finder] = MappingProxyType(
         "SORT_RO": _optional(2, _SORT, []),
         "GEORADIUS": _optional(6, _GEO, [b"STORE", b"STOREDIST"]),
         "GEORADIUSBYMEMBER": _optional(5, _GEO, [b"STORE", b"STOREDIST"]),
-        "XREAD": _streams(_READ),
-        "XREADGROUP": _streams({**_READ, b"GROUP": 2, b"NOACK": 0}),
+        "XREAD": _streams(_READ, 1),
+        "XREADGROUP": _streams({**_READ, b"GROUP": 2, b"NOACK": 0}, 4),
     }
 )
 """Finders for commands of which the table cannot tell where their keys stand; for the rest nothing can (MIGRATE)."""

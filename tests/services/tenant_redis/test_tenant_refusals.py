@@ -59,6 +59,7 @@ REFUSED: list[tuple[Any, ...]] = [
     ("XREAD", "COUNT", 1),
     ("XREAD", "STREAMS", "x", "y", "0"),
     ("XREADGROUP", "COUNT", 1, "GROUP", "STREAMS", "c", "STREAMS", OTHERS_KEY, ">"),
+    ("XREADGROUP", "STREAMS", "x", "y", "STREAMS", OTHERS_KEY),
     ("SCAN", 0, "SLOT", 1),
     ("SCAN", 0, "MATCH"),
     ("SCAN",),
