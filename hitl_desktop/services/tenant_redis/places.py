@@ -20,6 +20,8 @@ Finder = Callable[[Words, Encoded], Sequence[int]]
 IndexError where words are missing, CommandRefusedError where it cannot be told.
 """
 
+_LONGEST_COUNT = 9
+
 
 def by_table(keys: Sequence[Keys], name: str) -> Finder:
     """Return the finder for a command with `keys`; its name stands in one word, whatever the server counts."""
@@ -51,7 +53,7 @@ def _counted(keys: Keys, shift: int) -> Finder:
 
     def find(words: Words, encoded: Encoded) -> Sequence[int]:
         count = encoded(words[at])
-        if not count.isdigit():
+        if not count.isdigit() or len(count) > _LONGEST_COUNT:
             raise CommandRefusedError(f"{words[0]} does not say how many keys follow, so nothing was sent.")
         return range(at + 1, at + 1 + min(int(count), len(words)) * keys.step, keys.step)
 

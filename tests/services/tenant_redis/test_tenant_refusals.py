@@ -74,6 +74,7 @@ REFUSED: list[tuple[Any, ...]] = [
     ("ZUNION", -1, "a"),
     ("ZUNION", 0, "a"),
     ("LMPOP", 10**30, "a", "LEFT"),
+    ("LMPOP", "9" * 5000, "a", "LEFT"),
     (f"GET {OTHERS_KEY}",),
     (f"GET {OTHERS_KEY}".encode(), "k"),
     (f"GET\t{OTHERS_KEY}",),
