@@ -17,6 +17,7 @@ from hitl_desktop.session import Backend, ReviewSession, open_backend, open_sess
 from hitl_desktop.settings import Settings
 from hitl_desktop.store.tenant_log import TenantLog
 from hitl_desktop.store.windows import WindowState, WindowStore
+from hitl_desktop.sync.cancelling import ended
 from hitl_desktop.tenancy import TenancyError, TenantNotSetError
 from hitl_desktop.viewmodels.tenants import TenantListModel
 from hitl_desktop.viewmodels.window import WindowViewModel
@@ -127,9 +128,7 @@ class Windows:
                 async with asyncio.timeout(_LAST_DELIVERY):
                     await couriers.deliver_now()
         finally:
-            for errand in tuple(self._errands):
-                errand.cancel()
-            await asyncio.gather(*self._errands, return_exceptions=True)
+            await ended(tuple(self._errands))
 
     def _open(self, backend: Backend, tenant_id: str | None, state: WindowState | None = None) -> None:
         window = MainWindow(self._first.theme)

@@ -28,6 +28,9 @@ from hitl_desktop.tenancy import TenantContext
 ANSWER_WITHIN = 5.0
 """Seconds in which the server must answer; a blocking read must ask for less."""
 _READ_SIZE = 256 * 1024
+_MISSHAPEN = (TypeError, ValueError, LookupError, AttributeError, RecursionError, OverflowError)
+"""What a reply of another shape than agreed raises while it is taken apart."""
+_FOR_NOW = frozenset({"OOM", "MISCONF", "READONLY", "NOREPLICAS", "BUSY"})
 # How Redis 7.0 and, after it, Redis 7.2 and Valkey say what the user may not do inside a script, without NOPERM.
 _DENIED_INSIDE = (
     "The user executing the script can't run this command or subcommand",
@@ -39,10 +42,18 @@ _DENIED_INSIDE = (
 class Connection:
     """A narrow way to one Redis-compatible server: commands by name, scripts by their text, never a raw client."""
 
-    def __init__(self, client: Redis, address: str, is_named: Callable[[], bool]) -> None:
+    def __init__(
+        self, client: Redis, address: str, is_named: Callable[[], bool], away: Callable[[], bool] = lambda: False
+    ) -> None:
         self._client = client
         self._scripting = Scripting(client, is_named)
+        self._away = away
         self.address = address
+
+    def _stay_offline(self) -> None:
+        """Raise Unavailable while the reviewer works offline, so that nothing uses the network by oversight."""
+        if self._away():
+            raise Unavailable("You work offline, so the server was not asked; go online to do that.")
 
     async def read(self, *command: bytes | str | float) -> Any:
         """Send one command that only reads, and return its reply as redis-py's RESP2 parser gives it.
@@ -50,6 +61,7 @@ class Connection:
         Raises:
             ServiceError: Unavailable, Refused or Malformed (the key holds another type).
         """
+        self._stay_offline()
         with translated(self.address):
             return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
 
@@ -59,6 +71,7 @@ class Connection:
         Raises:
             ServiceError: as for `read`.
         """
+        self._stay_offline()
         with translated(self.address):
             async with self._client.pipeline(transaction=True) as pipeline:
                 for command in commands:
@@ -71,6 +84,7 @@ class Connection:
         Raises:
             ServiceError: as for `read`.
         """
+        self._stay_offline()
         with translated(self.address):
             return await self._evaluate(script, keys, arguments)
 
@@ -116,7 +130,7 @@ class Connection:
 
     def _error(self, reply: Exception) -> ServiceError:
         try:
-            with translated(self.address):
+            with translated(self.address, lost=Interrupted):
                 raise reply
         except ServiceError as error:
             return error
@@ -126,11 +140,15 @@ class Connection:
 
 
 @asynccontextmanager
-async def connect(url: str, credentials: Credentials = of_address) -> AsyncIterator[Connection]:
+async def connect(
+    url: str, credentials: Credentials = of_address, away: Callable[[], bool] = lambda: False
+) -> AsyncIterator[Connection]:
     """Yield a connection to the server at `url` (redis, rediss or unix); connecting happens at the first command.
 
     `credentials` are asked at each connecting who logs in; the user name and password of `url` count where they return
     None.
+
+    While `away` returns True, the network is left alone and every call raises Unavailable.
 
     redis-py repeats a command up to ten times after a lost connection, which doubles every write that did run: retries
     are off here, and whoever may repeat does so by id.
@@ -148,7 +166,7 @@ async def connect(url: str, credentials: Credentials = of_address) -> AsyncItera
         redis_connect_func=log_in,
     )
     try:
-        yield Connection(client, shown_address(url), lambda: login.is_named)
+        yield Connection(client, shown_address(url), lambda: login.is_named, away)
     finally:
         await client.aclose(close_connection_pool=True)
 
@@ -175,7 +193,25 @@ def translated(address: str, *, lost: type[Unavailable] = Unavailable) -> Iterat
     except fault.ResponseError as error:
         raise _answered(address, error) from None
     except fault.RedisError as error:
+        if lost is Interrupted:
+            raise _unavailable(address, error, lost) from None
         raise Malformed(f"The server at {address} answered in a way that cannot be read: {error}.") from None
+    except _MISSHAPEN as error:  # redis-py takes some replies apart itself
+        raise _misshapen(address, error, lost if lost is Interrupted else Malformed) from None
+
+
+@contextmanager
+def understood(address: str, *, else_: type[ServiceError] = Malformed) -> Iterator[None]:
+    """Turn what a reply of another shape than agreed raises while it is taken apart into `else_`."""
+    try:
+        yield
+    except _MISSHAPEN as error:
+        raise _misshapen(address, error, else_) from None
+
+
+def _misshapen(address: str, error: Exception, kind: type[ServiceError]) -> ServiceError:
+    shape = f"{type(error).__name__}: {str(error)[:80]}"
+    return kind(f"The server at {address} answered in a way that cannot be read ({shape}).")
 
 
 def _unavailable(address: str, error: Exception, lost: type[Unavailable]) -> ServiceError:
@@ -197,7 +233,7 @@ def _answered(address: str, error: fault.ResponseError) -> ServiceError:
     if is_missing(error):
         return FunctionsMissing(address)
     # redis-py takes the first word off the errors that it knows.
-    if isinstance(error, (fault.OutOfMemoryError, fault.ReadOnlyError)):
+    if isinstance(error, (fault.OutOfMemoryError, fault.ReadOnlyError, fault.ClusterDownError, fault.TryAgainError)):
         return _takes_no_writes(address, text)
     return _by_word(address, text)
 
@@ -210,7 +246,7 @@ def _by_word(address: str, text: str) -> ServiceError:
         return _not_permitted(address, text)
     if "WRONGTYPE" in text:
         return Malformed(f"A record at {address} has another type than agreed, so nothing was written: {text}.")
-    if word in {"OOM", "MISCONF", "READONLY", "NOREPLICAS"}:
+    if word in _FOR_NOW:
         return _takes_no_writes(address, text)
     return Refused(f"The server at {address} refused: {text}.")
 

@@ -13,6 +13,7 @@ from hitl_desktop.domain.decision import Decided, Decision, Severity, Verdict
 from hitl_desktop.domain.gate import Gate
 from hitl_desktop.domain.outbox import NotWithdrawableError, OutboxEntry, OutboxState
 from hitl_desktop.services.errors import EvidenceChanged, Interrupted, NotFound, ServiceError, Unavailable
+from hitl_desktop.store.database import storable
 from hitl_desktop.store.outbox import entry_of
 from hitl_desktop.store.tenant_store import StoreThread
 from hitl_desktop.sync.outbound import Outbound, error_of
@@ -21,7 +22,8 @@ from hitl_desktop.sync.schedule import backoff
 _SENDINGS = 4
 _ELSEWHERE = 20.0
 _LOOK_EVERY = 0.05
-_HELD = 10.0
+_HELD = 15.0
+"""Seconds until a row is due within which it is waited for: longer than one may be held, or another process's lease."""
 
 
 class Words(TypedDict, total=False):
@@ -88,11 +90,11 @@ class OutboxDesk:
             bundle_id=gate.evidence_bundle_id,
             evidence_digest=digest,
             verdict=verdict,
-            reviewer=self.reviewer,
+            reviewer=storable(self.reviewer),
             decided_at=now,
-            reason=words.get("reason", "").strip(),
-            conditions=tuple(words.get("conditions", ())),
-            feedback=words.get("feedback", ""),
+            reason=storable(words.get("reason", "").strip()),
+            conditions=tuple(map(storable, words.get("conditions", ()))),
+            feedback=storable(words.get("feedback", "")),
             severity=words.get("severity"),
             tags=tuple(words.get("tags", ())),
         )
@@ -205,9 +207,11 @@ class OutboxDesk:
             StoreError: the disk.
         """
         await self._outbound.verify()
-        while (due := await self.next_due()) is not None and due - time.time() <= _HELD:
+        due: float | None = 0.0  # the first look takes up what ended senders have left, whenever that is due
+        while due is not None and due - time.time() <= _HELD:
             await asyncio.sleep(max(0.0, due - time.time()))
             await self._outbound.deliver()
+            due = await self.next_due()
         for entry in await self.entries():
             if entry.state.is_open:
                 await self._delivered_elsewhere(entry.decision_id)
@@ -221,10 +225,12 @@ class OutboxDesk:
         return True
 
     async def _delivered_elsewhere(self, decision_id: str) -> None:
-        """Wait until another process that has claimed the row has sent it."""
+        """Wait until another process that has claimed the row has sent it, or send it once that one has ended."""
         looks = int(_ELSEWHERE / _LOOK_EVERY)
         for _ in range(looks):  # what another process writes is announced to nobody
             if (await self.find(decision_id)).state is not OutboxState.SENDING:
+                return
+            if await self._outbound.deliver(decision_id):
                 return
             await asyncio.sleep(_LOOK_EVERY)
 

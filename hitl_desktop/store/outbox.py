@@ -5,20 +5,20 @@ and sent again by its decision_id, which the server answers without writing twic
 """
 
 import os
+import secrets
 import socket
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import msgpack
 import msgspec
 
 from hitl_desktop.domain.decision import Decided, Decision
 from hitl_desktop.domain.gate import Gate
 from hitl_desktop.domain.outbox import AlreadyQueuedError, Cause, NotWithdrawableError, OutboxEntry, OutboxState
-from hitl_desktop.store.database import transaction
+from hitl_desktop.store.database import first_row, transaction
 from hitl_desktop.store.gates import listed
 
 if TYPE_CHECKING:  # only the store's thread needs it
@@ -28,10 +28,18 @@ DELIVERED_KEPT = 30 * 86_400.0
 """Seconds for which a delivered row is kept, to be delivered again should the server have forgotten it."""
 LEASE = 12.0
 """Seconds after which a row that is being sent is another process's to take up: longer than the server may take."""
-_ENTRY = "decision, gate, device, state, held_until, attempts, cause, problem, theirs"
+_ENTRY = "decision_id, request_id, decision, gate, device, state, held_until, attempts, cause, problem, theirs"
+RESCUED = f"{_ENTRY}, fields"
+"""The columns that are read from a file that can no longer be used."""
+_DAMAGED = "What this decision was made on is damaged on this machine, so it was not sent; review the gate again."
+_MOST_ATTEMPTS = 2**31
+_OPEN = "state IN ('queued', 'sending', 'unknown')"
+_SUPERSEDED = "You have decided about this gate again since, so this decision from a file moved aside was not sent."
 _decisions = msgspec.msgpack.Decoder(Decision)
 _gates = msgspec.msgpack.Decoder(Gate)
 _theirs = msgspec.msgpack.Decoder(Decided)
+_fields = msgspec.msgpack.Decoder(dict[bytes, bytes])
+_UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, OSError, RecursionError)
 _pack = msgspec.msgpack.Encoder().encode
 
 Fields = dict[bytes, bytes]
@@ -47,7 +55,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one sending."""
+    """What became of one sending; `queued` says that it certainly wrote nothing."""
 
     decision_id: str
     state: OutboxState
@@ -61,7 +69,8 @@ class Outbox:
 
     def __init__(self, connection: "apsw.Connection") -> None:
         self._connection = connection
-        self._sender = f"{socket.gethostname()} {os.getpid()}"
+        # One process may have several outboxes of one tenant open: each answers for what it claimed itself.
+        self._sender = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}"
 
     def add(self, entry: OutboxEntry, fields: Fields) -> None:
         """Add a decision; it is on the disk when this returns.
@@ -70,83 +79,130 @@ class Outbox:
             AlreadyQueuedError: a decision about the same gate is still on its way.
         """
         with transaction(self._connection, durable=True):
-            row = self._connection.execute(
-                f"SELECT {_ENTRY} FROM outbox WHERE request_id = ? AND state IN ('queued', 'sending', 'unknown')",
+            row = first_row(
+                self._connection,
+                f"SELECT {_ENTRY} FROM outbox WHERE request_id = ? AND {_OPEN}",
                 (entry.request_id,),
-            ).fetchone()
+            )
             if row is not None:
-                raise AlreadyQueuedError(_entry(row))
-            self._insert(entry, msgpack.packb(fields))
+                if (before := _readable(row)) is not None:
+                    raise AlreadyQueuedError(before)
+                self._set_aside(row[0])
+            self._insert(entry, _pack(fields))
 
     def entries(self, delivered_since: float | None = None) -> list[OutboxEntry]:
-        """Return the rows in their order; delivered ones only since that time. Rows that cannot be read stay aside."""
+        """Return the rows in their order; delivered ones only since that time, and where the kept gate still waits.
+
+        Rows that cannot be read stay aside.
+        """
         rows = self._connection.execute(
-            f"SELECT {_ENTRY} FROM outbox WHERE state <> 'delivered' OR delivered_at >= ? ORDER BY seq",
-            (time.time() + 1 if delivered_since is None else delivered_since,),
+            f"SELECT {_ENTRY} FROM outbox WHERE state <> 'delivered' OR delivered_at >= ?1 "
+            "OR (?1 IS NOT NULL AND request_id IN (SELECT request_id FROM gates WHERE status = 'pending')) "
+            "ORDER BY seq",
+            (delivered_since,),
         )
         return [entry for row in rows if (entry := _readable(row)) is not None]
 
     def find(self, decision_id: str) -> OutboxEntry | None:
         """Return one row, delivered or not."""
-        row = self._connection.execute(f"SELECT {_ENTRY} FROM outbox WHERE decision_id = ?", (decision_id,)).fetchone()
+        row = first_row(self._connection, f"SELECT {_ENTRY} FROM outbox WHERE decision_id = ?", (decision_id,))
         return None if row is None else _readable(row)
 
     def fields(self, decision_id: str) -> Fields:
         """Return the bundle's fields that a row's decision is about; nothing if there is no such row."""
-        row = self._connection.execute("SELECT fields FROM outbox WHERE decision_id = ?", (decision_id,)).fetchone()
-        return {} if row is None else msgpack.unpackb(row[0])
+        row = first_row(self._connection, "SELECT fields FROM outbox WHERE decision_id = ?", (decision_id,))
+        return {} if row is None else _readable_fields(row[0]) or {}
+
+    def unreadable(self) -> int:
+        """Return how many rows that are not delivered cannot be read: they are neither shown nor sent, and stay."""
+        rows = self._connection.execute(f"SELECT {_ENTRY} FROM outbox WHERE state <> 'delivered'")
+        return sum(_readable(row) is None for row in rows)
 
     def claim(self, now: float, limit: int, only: str | None = None) -> list[Claimed]:
         """Take rows that are due, at most `limit`, or the one named: they are `sending` until settled."""
         claimed: list[Claimed] = []
-        with transaction(self._connection):
+        # On the disk before anything is sent: after a loss of power, what may have been written must not look unsent.
+        with transaction(self._connection, durable=True):
             self._take_up(now)
             rows: list[Any] = self._connection.execute(
-                f"SELECT {_ENTRY}, fields, decision_id FROM outbox WHERE state IN ('unknown', 'queued') "
+                f"SELECT {_ENTRY}, fields FROM outbox WHERE state IN ('unknown', 'queued') "
                 "AND (held_until IS NULL OR held_until <= ?1) AND (?3 IS NULL OR decision_id = ?3) "
                 "ORDER BY seq LIMIT ?2",
                 (now, limit, only),
             ).fetchall()
-            for *row, fields, decision_id in rows:
-                if (entry := _readable(row)) is None:
-                    self._set_aside(decision_id)
+            for *row, fields in rows:
+                if (one := _claimed(row, fields)) is None:
+                    self._set_aside(row[0])
                 else:
-                    claimed.append(Claimed(entry, msgpack.unpackb(fields)))
+                    claimed.append(one)
             self._connection.executemany(
-                "UPDATE outbox SET state = 'sending', attempts = attempts + 1, sender = ?, lease = ?, problem = '' "
+                "UPDATE outbox SET state = 'sending', attempts = attempts + 1, sender = ?, lease = ? "
                 "WHERE decision_id = ?",
                 ((self._sender, now + LEASE, one.entry.decision_id) for one in claimed),
             )
         return claimed
 
+    def take_up(self, now: float) -> None:
+        """Say of rows whose sender has ended what they are: unknown, until the server is asked."""
+        if first_row(self._connection, "SELECT 1 FROM outbox WHERE state = 'sending' LIMIT 1") is not None:
+            with transaction(self._connection):
+                self._take_up(now)
+
     def settle(self, outcomes: Iterable[Outcome], now: float, run_id: str = "") -> None:
-        """Enter what became of rows that were sent; `run_id` is the server's, by which they are checked later on."""
+        """Enter what became of rows that were sent; `run_id` is the server's, by which they are checked later on.
+
+        A delivery is a fact, whoever learns of it. All else counts only for rows that are still this outbox's to send:
+        a sender that was slow must not undo what another has found out meanwhile.
+        """
         with transaction(self._connection):
             for outcome in outcomes:
-                delivered = outcome.state is OutboxState.DELIVERED
-                self._connection.execute(
-                    "UPDATE outbox SET state = ?, cause = ?, problem = ?, theirs = ?, sender = NULL, lease = NULL, "
-                    "delivered_at = coalesce(?, delivered_at), run_id = ? WHERE decision_id = ?",
-                    (
-                        outcome.state.value,
-                        outcome.cause.value,
-                        outcome.problem,
-                        None if outcome.theirs is None else _pack(outcome.theirs),
-                        now if delivered else None,
-                        run_id if delivered else None,
-                        outcome.decision_id,
-                    ),
-                )
+                if outcome.state is OutboxState.DELIVERED:
+                    self._delivered(outcome, now, run_id)
+                elif outcome.state is OutboxState.QUEUED:
+                    self._put_back(outcome)
+                else:
+                    self._entered(outcome)
 
-    def unsent(self, decision_ids: Sequence[str], problem: str) -> None:
-        """Put rows back that were claimed and never sent."""
-        with transaction(self._connection):
-            self._connection.executemany(
-                "UPDATE outbox SET state = CASE WHEN attempts > 1 THEN 'unknown' ELSE 'queued' END, "
-                "attempts = attempts - 1, problem = ?, sender = NULL, lease = NULL "
-                "WHERE decision_id = ? AND state = 'sending'",
-                ((problem, decision_id) for decision_id in decision_ids),
+    def _delivered(self, outcome: Outcome, now: float, run_id: str) -> None:
+        self._connection.execute(
+            "UPDATE outbox SET state = 'delivered', cause = '', problem = '', theirs = NULL, sender = NULL, "
+            "lease = NULL, delivered_at = ?, run_id = ? WHERE decision_id = ?",
+            (now, run_id, outcome.decision_id),
+        )
+
+    def _put_back(self, outcome: Outcome) -> None:
+        self._connection.execute(
+            "UPDATE outbox SET state = CASE WHEN attempts > 1 THEN 'unknown' ELSE 'queued' END, "
+            "problem = CASE WHEN attempts > 1 THEN problem ELSE ? END, attempts = attempts - 1, "
+            "sender = NULL, lease = NULL "
+            "WHERE decision_id = ? AND state = 'sending' AND sender = ?",
+            (outcome.problem, outcome.decision_id, self._sender),
+        )
+
+    def _entered(self, outcome: Outcome) -> None:
+        theirs = None if outcome.theirs is None else _pack(outcome.theirs)
+        self._connection.execute(
+            "UPDATE outbox SET state = ?1, cause = ?, problem = ?, theirs = ?, sender = NULL, lease = NULL, "
+            "attempts = CASE ?1 WHEN 'unknown' THEN attempts ELSE 0 END "
+            "WHERE decision_id = ? AND state = 'sending' AND sender = ?",
+            (
+                outcome.state.value,
+                outcome.cause.value,
+                outcome.problem,
+                theirs,
+                outcome.decision_id,
+                self._sender,
+            ),
+        )
+
+    def refuse_queued(self, cause: Cause, problem: str) -> int:
+        """Let all rows that were never sent wait for an answer, for they can never be; return how many."""
+        with transaction(self._connection, durable=True):
+            self._connection.execute(
+                "UPDATE outbox SET state = 'refused', cause = ?, problem = ? WHERE state = 'queued'",
+                (cause.value, problem),
             )
+            return int(self._connection.changes())
 
     def withdraw(self, decision_id: str) -> None:
         """Take a decision back.
@@ -193,21 +249,19 @@ class Outbox:
 
     def next_due(self) -> float | None:
         """Return when, in seconds since 1970, the next row is due to be sent; None if none is left to send."""
-        row = self._connection.execute(
+        (due,) = first_row(
+            self._connection,
             "SELECT min(coalesce(CASE state WHEN 'sending' THEN lease ELSE held_until END, 0)) FROM outbox "
-            "WHERE state IN ('queued', 'unknown', 'sending')"
-        ).fetchone()
-        return None if row is None or row[0] is None else float(row[0])
+            f"WHERE {_OPEN}",
+        )
+        return None if due is None else float(due)
 
-    def delivered_under_another(self, run_id: str, limit: int) -> list[Claimed]:
-        """Return delivered rows that the server's present run, `run_id`, has not confirmed yet."""
+    def delivered_under_another(self, run_id: str) -> list[str]:
+        """Return the ids of delivered rows that the server's present run, `run_id`, has not confirmed yet."""
         rows = self._connection.execute(
-            f"SELECT {_ENTRY}, fields FROM outbox WHERE state = 'delivered' AND run_id IS NOT ? ORDER BY seq LIMIT ?",
-            (run_id, limit),
-        ).fetchall()
-        return [
-            Claimed(entry, msgpack.unpackb(fields)) for *row, fields in rows if (entry := _readable(row)) is not None
-        ]
+            "SELECT decision_id FROM outbox WHERE state = 'delivered' AND run_id IS NOT ? ORDER BY seq", (run_id,)
+        )
+        return [str(decision_id) for (decision_id,) in rows]
 
     def confirm(self, decision_ids: Iterable[str], run_id: str) -> None:
         """Note that the server's run `run_id` has these decisions."""
@@ -217,7 +271,10 @@ class Outbox:
             )
 
     def forgotten(self, decision_ids: Iterable[str]) -> None:
-        """Queue delivered rows again, which the server has lost."""
+        """Queue delivered rows again, which the server has lost.
+
+        One about whose gate a later decision is on its way stays as it is: it is asked about again after that one.
+        """
         with transaction(self._connection, durable=True):
             self._connection.executemany(
                 "UPDATE OR IGNORE outbox SET state = 'unknown' WHERE decision_id = ? AND state = 'delivered'",
@@ -231,30 +288,50 @@ class Outbox:
                 "DELETE FROM outbox WHERE state = 'delivered' AND delivered_at < ?", (now - DELIVERED_KEPT,)
             )
 
-    def insert_rescued(self, row: Sequence[Any]) -> None:
-        """Add a row that was read from a damaged file, as it stood there."""
-        decision, gate, device, state, held_until, attempts, cause, problem, theirs, fields = row
-        entry = _entry((decision, gate, device, state, held_until, attempts, cause, problem, theirs))
-        if entry.state is OutboxState.SENDING:
-            state = OutboxState.UNKNOWN.value
+    def insert_rescued(self, row: Sequence[Any]) -> bool:
+        """Add a row of another file, its columns as `RESCUED` names them; return whether it is one to be answered for.
+
+        Where another decision about the same gate is on its way, it waits for the reviewer's answer instead.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
+        *columns, fields = row
+        entry = _readable(columns)
+        if entry is None:
+            raise ValueError("the row cannot be read")
+        if self.find(entry.decision_id) is not None:
+            return False
+        if entry.state.is_open and _readable_fields(fields) is None:
+            entry = replace(entry, state=OutboxState.REFUSED, cause=Cause.DAMAGED, problem=_DAMAGED)
+        elif entry.state.is_open and self._is_on_its_way(entry.request_id):
+            entry = replace(entry, state=OutboxState.REFUSED, cause=Cause.REFUSED, problem=_SUPERSEDED)
+        elif entry.state is OutboxState.SENDING:
+            entry = replace(entry, state=OutboxState.UNKNOWN)
         self._connection.execute(
-            "INSERT OR IGNORE INTO outbox(decision_id, request_id, state, decision, gate, fields, device, attempts, "
-            "cause, problem, theirs, delivered_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO outbox(decision_id, request_id, state, decision, gate, fields, device, held_until, attempts, "
+            "cause, problem, theirs, delivered_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 entry.decision_id,
                 entry.request_id,
-                state,
-                decision,
-                gate,
+                entry.state.value,
+                columns[2],
+                columns[3],
                 fields,
-                device,
-                attempts,
-                cause,
-                problem,
-                theirs,
+                entry.device,
+                columns[6],
+                entry.attempts,
+                entry.cause.value,
+                entry.problem,
+                columns[10],
                 time.time() if entry.state is OutboxState.DELIVERED else None,
             ),
         )
+        return entry.state is not OutboxState.DELIVERED
+
+    def _is_on_its_way(self, request_id: str) -> bool:
+        found = self._connection.execute(f"SELECT 1 FROM outbox WHERE request_id = ? AND {_OPEN}", (request_id,))
+        return found.fetchone() is not None
 
     def _insert(self, entry: OutboxEntry, fields: bytes) -> None:
         self._connection.execute(
@@ -284,12 +361,14 @@ class Outbox:
         )
 
     def _has_ended(self, sender: str | None) -> bool:
-        host, _, pid = (sender or "").rpartition(" ")
-        if sender == self._sender or host != socket.gethostname() or os.name != "posix":
+        host, pid, _ = ["", "", "", *(sender or "").rsplit(" ", 2)][-3:]
+        if host != socket.gethostname() or os.name != "posix":
             return False
+        if not pid.isascii() or not pid.isdigit():
+            return True
         try:
             os.kill(int(pid), 0)
-        except (ProcessLookupError, ValueError):
+        except (ProcessLookupError, OverflowError):
             return True
         except PermissionError:
             return False
@@ -297,20 +376,33 @@ class Outbox:
 
     def _set_aside(self, decision_id: str) -> None:
         self._connection.execute(
-            "UPDATE outbox SET state = 'refused', cause = 'damaged' WHERE decision_id = ?", (decision_id,)
+            "UPDATE outbox SET state = 'refused', cause = 'damaged', problem = ? WHERE decision_id = ?",
+            (_DAMAGED, decision_id),
         )
 
 
 def _readable(row: Sequence[Any]) -> OutboxEntry | None:
     try:
         return _entry(row)
-    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError):
+    except _UNREADABLE:
         return None
 
 
+def _readable_fields(fields: Any) -> Fields | None:
+    try:
+        return _fields.decode(fields)
+    except _UNREADABLE:
+        return None
+
+
+def _claimed(row: Sequence[Any], fields: Any) -> Claimed | None:
+    entry, found = _readable(row), _readable_fields(fields)
+    return None if entry is None or found is None else Claimed(entry, found)
+
+
 def _entry(row: Sequence[Any]) -> OutboxEntry:
-    decision, gate, device, state, held_until, attempts, cause, problem, theirs = row
-    return OutboxEntry(
+    decision_id, request_id, decision, gate, device, state, held_until, attempts, cause, problem, theirs = row
+    entry = OutboxEntry(
         decision=_decisions.decode(decision),
         gate=_gates.decode(gate),
         device=device,
@@ -321,6 +413,11 @@ def _entry(row: Sequence[Any]) -> OutboxEntry:
         problem=problem,
         theirs=None if theirs is None else _theirs.decode(theirs),
     )
+    if not 0 <= attempts <= _MOST_ATTEMPTS:
+        raise ValueError("nobody tries that often")
+    if (entry.decision_id, entry.request_id, entry.gate.request_id) != (decision_id, request_id, request_id):
+        raise ValueError("the row's parts are not of one decision")
+    return entry
 
 
 def entry_of(decision: Decision, gate: Gate, device: str, held_until: datetime | None) -> OutboxEntry:

@@ -1,0 +1,134 @@
+"""What waits for tenants that no window shows is delivered too, looked after, or given back."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from hitl_desktop.app.couriers import Couriers
+from hitl_desktop.domain.decision import Verdict
+from hitl_desktop.domain.outbox import Cause, OutboxState
+from hitl_desktop.services.encoding import GateRequest
+from hitl_desktop.session import Backend, open_backend, open_session
+from hitl_desktop.settings import read_settings
+from hitl_desktop.sync.cancelling import ended
+from tests.faults.ledger import ledger
+from tests.faults.lives import outbox_rows, settings_of
+from tests.faults.test_claims import forget_decision
+from tests.gates import TENANT, ask, gate_request
+from tests.servers import Server
+from tests.waiting import until
+
+
+@pytest.fixture
+def environment(home: Path, valkey: Server) -> dict[str, str]:
+    return settings_of(home, valkey)
+
+
+@asynccontextmanager
+async def at_work(
+    environment: dict[str, str], told: list[str], *, offline: bool = False
+) -> AsyncIterator[tuple[Backend, Couriers]]:
+    """Run couriers of an application that shows no tenant."""
+    async with open_backend(read_settings(environment)) as backend:
+        backend.work_offline(offline=offline)
+        couriers = Couriers(backend, lambda: (), told.append)
+        running = asyncio.create_task(couriers.run())
+        try:
+            yield backend, couriers
+        finally:
+            await ended([running])
+
+
+async def queue(environment: dict[str, str], request: GateRequest, hold: timedelta = timedelta(0)) -> str:
+    async with open_backend(read_settings(environment)) as backend, open_session(backend, live=False) as session:
+        gate = (await session.open_gate(request.request_id)).gate
+        return (await session.outbox.queue(gate, Verdict.APPROVED, hold=hold)).decision_id
+
+
+def is_written(server: Server, request: GateRequest, decision_id: str) -> bool:
+    return ledger(server, [request]).is_written_once(request.request_id, decision_id)
+
+
+async def test_one_that_can_still_be_undone_keeps_no_other_waiting(valkey: Server, environment: dict[str, str]) -> None:
+    held, due = gate_request("Held"), gate_request("Due")
+    await ask(valkey.url, TENANT, held)
+    await ask(valkey.url, "widgets-inc", due)
+    await queue(environment, held, timedelta(hours=1))
+    others = environment | {"DEFAULT_TENANT_ID": "widgets-inc"}
+    name = await queue(others, due)
+    async with at_work(environment, []):
+        await until(
+            lambda: ledger(valkey, [due], "widgets-inc").is_written_once(due.request_id, name), "the due one is sent"
+        )
+    (row,) = outbox_rows(environment)
+    assert row.state is OutboxState.QUEUED
+
+
+async def test_what_a_server_forgot_is_delivered_again(valkey: Server, environment: dict[str, str]) -> None:
+    request = gate_request("Forgotten")
+    await ask(valkey.url, TENANT, request)
+    name = await queue(environment, request)
+    async with at_work(environment, []) as (_, couriers):
+        await until(lambda: is_written(valkey, request, name), "it is sent")
+        await until(lambda: not outbox_rows(environment), "that is known")
+        forget_decision(valkey, request)
+        valkey.restart()
+        couriers.look()
+        await until(lambda: is_written(valkey, request, name), "it is sent again")
+
+
+async def test_working_offline_sends_nothing(valkey: Server, environment: dict[str, str]) -> None:
+    request = gate_request("Later")
+    await ask(valkey.url, TENANT, request)
+    name = await queue(environment, request)
+    before = valkey.run("INFO", "stats")["total_connections_received"]
+    async with at_work(environment, [], offline=True) as (backend, couriers):
+        for _ in range(3):
+            couriers.look()
+            await asyncio.sleep(0.02)
+        after = valkey.run("INFO", "stats")["total_connections_received"]
+        assert after - before == 1, "only this question itself"
+        backend.work_offline(offline=False)
+        couriers.look()
+        await until(lambda: is_written(valkey, request, name), "it is sent afterwards")
+
+
+@pytest.mark.parametrize("now", [{"ALLOWED_TENANTS": "widgets-inc"}, {"MULTI_TENANCY_ENABLED": "false"}])
+async def test_what_may_not_be_delivered_any_more_is_given_back_and_told_once(
+    valkey: Server, environment: dict[str, str], now: dict[str, str]
+) -> None:
+    request = gate_request("Too late")
+    await ask(valkey.url, TENANT, request)
+    await queue(environment, request)
+    told: list[str] = []
+    changed = environment | {"DEFAULT_TENANT_ID": "widgets-inc"} | now
+    async with at_work(changed, told) as (_, couriers):
+        await until(lambda: told, "it is told")
+        for _ in range(3):
+            couriers.look()
+            await asyncio.sleep(0.02)
+    (row,) = outbox_rows(environment)
+    assert (row.state, row.cause) == (OutboxState.REFUSED, Cause.NOT_ALLOWED)
+    assert len(told) == 1
+    assert "outbox list" in told[0]
+
+
+async def test_single_tenant_decisions_are_given_back_once_there_are_tenants(
+    valkey: Server, environment: dict[str, str]
+) -> None:
+    single = {**environment, "MULTI_TENANCY_ENABLED": "false"}
+    del single["ALLOWED_TENANTS"], single["DEFAULT_TENANT_ID"]
+    request = gate_request("From before")
+    async with open_backend(read_settings(single)) as backend, open_session(backend, live=False) as session:
+        await session.request(request)
+    await queue(single, request)
+    told: list[str] = []
+    async with at_work(environment, told):
+        await until(lambda: told, "it is told")
+    assert "single-tenant mode" in told[0]
+    (row,) = outbox_rows(single, None)
+    assert (row.state, row.cause) == (OutboxState.REFUSED, Cause.NOT_ALLOWED)
