@@ -79,7 +79,7 @@ async def test_a_load_that_is_cut_short_leaves_nothing_running(server: Server) -
         session.monitor.follow(cut_short)
         with pytest.raises(asyncio.CancelledError):
             await loading
-        assert asyncio.all_tasks() == before
+        assert asyncio.all_tasks() <= before
 
 
 async def test_a_damaged_record_is_quarantined_and_healed(server: Server) -> None:
