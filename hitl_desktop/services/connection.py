@@ -13,18 +13,28 @@ from redis.backoff import NoBackoff
 
 from hitl_desktop.services.errors import Interrupted, Malformed, Refused, ServiceError, TakesNoWrites, Unavailable
 from hitl_desktop.services.scripts import Script
+from hitl_desktop.services.topology import NotHereError, Way, following_client
+from hitl_desktop.settings.fleet import is_fleet, read_fleet
 
 ANSWER_WITHIN = 5.0
 """Seconds in which the server must answer; a blocking read must ask for less."""
 _READ_SIZE = 256 * 1024
+_REPLICATED_WITHIN_MS = 500
 
 
 class Connection:
     """A narrow way to one Redis-compatible server: commands by name, scripts by their text, never a raw client."""
 
-    def __init__(self, client: Redis, address: str) -> None:
+    def __init__(self, client: Redis, address: str, way: Way | None = None, *, is_cluster: bool = False) -> None:
         self._client = client
         self.address = address
+        self.is_cluster = is_cluster
+        self._way = way
+
+    @property
+    def turn(self) -> int:
+        """A number that changes whenever another of several servers may be the tenant's; one alone stays the same."""
+        return 0 if self._way is None else self._way.turn
 
     async def read(self, *command: bytes | str | float) -> Any:
         """Send one command that only reads, and return its reply as redis-py's RESP2 parser gives it.
@@ -66,7 +76,9 @@ class Connection:
         """
         await self.read("PING")
         with translated(self.address, lost=Interrupted):
-            return await self._evaluate(script, keys, arguments)
+            reply = await self._evaluate(script, keys, arguments)
+            await self._replicated()
+        return reply
 
     async def write_together(
         self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[bytes | str | int]]]
@@ -88,7 +100,23 @@ class Connection:
             for place, (keys, arguments) in enumerate(calls):
                 if isinstance(replies[place], fault.NoScriptError):
                     replies[place] = await self._evaluated(script, keys, arguments)
+            await self._replicated()
         return [self._error(reply) if isinstance(reply, Exception) else reply for reply in replies]
+
+    async def _replicated(self) -> None:
+        """Wait until a replica has what was written, so that a fail-over keeps it; without a replica, not for long.
+
+        What no replica has confirmed counts all the same: the outbox looks for it once the server is another one.
+        """
+        if self._way is None:
+            return
+        async with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.execute_command("PING")  # WAIT is about the latest command of its own connection
+            pipeline.execute_command("WAIT", 1, _REPLICATED_WITHIN_MS)
+            waited = (await pipeline.execute(raise_on_error=False))[-1]
+        if isinstance(waited, fault.ResponseError) and not isinstance(waited, fault.NoPermissionError):
+            # It is a replica by now, and may have lost what it has just written.
+            raise fault.ConnectionError(str(waited))
 
     async def _evaluated(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Any:
         try:
@@ -112,29 +140,41 @@ class Connection:
 
 
 @asynccontextmanager
-async def connect(url: str) -> AsyncIterator[Connection]:
-    """Yield a connection to the server at `url` (redis, rediss or unix); connecting happens at the first command.
+async def connect(url: str, key: str = "") -> AsyncIterator[Connection]:
+    """Yield a connection to the server at `url`; connecting happens at the first command.
 
     redis-py repeats a command up to ten times after a lost connection, which doubles every write that did run: retries
     are off here, and whoever may repeat does so by id.
+
+    Args:
+        url: one server's (redis, rediss or unix), or a cluster's or sentinels' (`settings/fleet.py`).
+        key: any key of the tenant, by which its server in a cluster is found.
     """
-    client: Redis = Redis.from_url(
-        url,
-        protocol=2,
-        retry=Retry(NoBackoff(), 0),
-        socket_timeout=ANSWER_WITHIN,
-        socket_connect_timeout=ANSWER_WITHIN,
-        socket_read_size=_READ_SIZE,
-        driver_info=None,
-    )
+    options: dict[str, Any] = {
+        "protocol": 2,
+        "retry": Retry(NoBackoff(), 0),
+        "socket_timeout": ANSWER_WITHIN,
+        "socket_connect_timeout": ANSWER_WITHIN,
+        "socket_read_size": _READ_SIZE,
+        "driver_info": None,
+    }
+    if is_fleet(url):
+        fleet = read_fleet(url)
+        client, way = following_client(fleet, key, options)
+        connection = Connection(client, fleet.shown, way, is_cluster=fleet.is_cluster)
+    else:
+        client = Redis.from_url(url, **options)
+        connection = Connection(client, shown_address(url))
     try:
-        yield Connection(client, shown_address(url))
+        yield connection
     finally:
         await client.aclose(close_connection_pool=True)
 
 
 def shown_address(url: str) -> str:
     """Return `url` as it may be shown and logged: without user name and password."""
+    if is_fleet(url):
+        return read_fleet(url).shown
     parts = urlsplit(url)
     if parts.scheme == "unix":
         return parts.path
@@ -150,6 +190,12 @@ def translated(address: str, *, lost: type[Unavailable] = Unavailable) -> Iterat
         raise _not_permitted(address, str(error)) from None
     except (fault.AuthenticationError, fault.AuthorizationError):
         raise _wrong_password(address) from None
+    except (NotHereError, fault.MasterDownError):
+        raise Unavailable(
+            f"The tenant's gates are moving to another server of {address}; nothing was written, try again shortly."
+        ) from None
+    except (fault.AskError, fault.TryAgainError, fault.ClusterDownError, fault.ClusterCrossSlotError):
+        raise _in_a_cluster(address) from None
     except (fault.ConnectionError, fault.TimeoutError, OSError, asyncio.IncompleteReadError) as error:
         raise _unavailable(address, error, lost) from None
     except fault.ResponseError as error:
@@ -188,6 +234,14 @@ def _by_word(address: str, text: str) -> ServiceError:
 
 def _not_permitted(address: str, text: str) -> Refused:
     return Refused(f"The server at {address} does not permit this, so nothing was written: {text}.")
+
+
+def _in_a_cluster(address: str) -> Refused:
+    return Refused(
+        f"The server at {address} is a node of a Redis Cluster, where all keys of a tenant must be in one slot, so "
+        f"nothing was written: set HITL_REDIS_URL=redis+cluster://{address} here, and HITL_KEY_LAYOUT=hashtag and "
+        "MULTI_TENANCY_ENABLED=true for agents and reviewers alike."
+    )
 
 
 def _wrong_password(address: str) -> Refused:

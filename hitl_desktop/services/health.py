@@ -15,6 +15,11 @@ class Health:
         self._connection = connection
         self._names = names
 
+    @property
+    def turn(self) -> int:
+        """A number that changes whenever another of several servers may be the tenant's."""
+        return self._connection.turn
+
     async def version(self) -> str:
         """Return the server's name and version, as far as it tells this user.
 
@@ -31,15 +36,17 @@ class Health:
             return f"Valkey {told['valkey_version']}"
         return f"Redis {told.get('redis_version', 'of unknown version')}"
 
-    async def run_id(self) -> str:
-        """Return the id of the server's present run, which is another one after each restart; empty if it is not told.
+    async def history_id(self) -> str:
+        """Return the id of the data's present history; empty if it is not told.
+
+        It is another one whenever something may have been lost: after each restart, and once a replica is the master.
 
         Raises:
             ServiceError: the server cannot be reached.
         """
         require_tenant(self._names.tenant_id)
         try:
-            return str((await self._connection.read("INFO", "server")).get("run_id", ""))
+            return str((await self._connection.read("INFO", "replication")).get("master_replid", ""))
         except Refused:  # drop: this user may not ask
             return ""
 
@@ -50,7 +57,7 @@ class Health:
             ServiceError: the server cannot be reached.
         """
         require_tenant(self._names.tenant_id)
-        if self._names.tenant_id is None:
+        if self._names.tenant_id is None or self._connection.is_cluster:  # a cluster has no place for them
             return ()
         try:
             return tuple([key for base in _STRAY if await self._connection.read("EXISTS", key := unprefixed(base))])

@@ -119,8 +119,8 @@ class Outbox:
             )
         return claimed
 
-    def settle(self, outcomes: Iterable[Outcome], now: float, run_id: str = "") -> None:
-        """Enter what became of rows that were sent; `run_id` is the server's, by which they are checked later on."""
+    def settle(self, outcomes: Iterable[Outcome], now: float, history_id: str = "") -> None:
+        """Enter what became of rows that were sent; by the `history_id` of the server's data they are checked later."""
         with transaction(self._connection):
             for outcome in outcomes:
                 delivered = outcome.state is OutboxState.DELIVERED
@@ -133,7 +133,7 @@ class Outbox:
                         outcome.problem,
                         None if outcome.theirs is None else _pack(outcome.theirs),
                         now if delivered else None,
-                        run_id if delivered else None,
+                        history_id if delivered else None,
                         outcome.decision_id,
                     ),
                 )
@@ -199,21 +199,21 @@ class Outbox:
         ).fetchone()
         return None if row is None or row[0] is None else float(row[0])
 
-    def delivered_under_another(self, run_id: str, limit: int) -> list[Claimed]:
-        """Return delivered rows that the server's present run, `run_id`, has not confirmed yet."""
+    def delivered_under_another(self, history_id: str, limit: int) -> list[Claimed]:
+        """Return delivered rows that were not found yet in the history `history_id` of the server's data."""
         rows = self._connection.execute(
             f"SELECT {_ENTRY}, fields FROM outbox WHERE state = 'delivered' AND run_id IS NOT ? ORDER BY seq LIMIT ?",
-            (run_id, limit),
+            (history_id, limit),
         ).fetchall()
         return [
             Claimed(entry, msgpack.unpackb(fields)) for *row, fields in rows if (entry := _readable(row)) is not None
         ]
 
-    def confirm(self, decision_ids: Iterable[str], run_id: str) -> None:
-        """Note that the server's run `run_id` has these decisions."""
+    def confirm(self, decision_ids: Iterable[str], history_id: str) -> None:
+        """Note that the history `history_id` of the server's data has these decisions."""
         with transaction(self._connection):
             self._connection.executemany(
-                "UPDATE outbox SET run_id = ? WHERE decision_id = ?", ((run_id, one) for one in decision_ids)
+                "UPDATE outbox SET run_id = ? WHERE decision_id = ?", ((history_id, one) for one in decision_ids)
             )
 
     def forgotten(self, decision_ids: Iterable[str]) -> None:

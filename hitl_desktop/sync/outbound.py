@@ -52,7 +52,9 @@ class Outbound:
         self._waiting: dict[str, asyncio.Future[OutboxEntry]] = {}
         self._wake = asyncio.Event()
         self._seen = -1
-        self._run_id = ""
+        self._doubted = False
+        self._turn = 0
+        self._history_id = ""
         self.problem = ""
 
     @property
@@ -62,6 +64,11 @@ class Outbound:
 
     def wake(self) -> None:
         """Look at the outbox now."""
+        self._wake.set()
+
+    def doubt(self) -> None:
+        """Verify soon: the server was away, and may have lost something."""
+        self._doubted = True
         self._wake.set()
 
     async def reload(self) -> None:
@@ -83,8 +90,10 @@ class Outbound:
         while True:
             try:
                 await self.reload()
-                await self.verify()
+                self.doubt()
                 while True:
+                    if self._doubted or self._turn != self._health.turn:
+                        await self.verify()
                     if await self._deliver_all():
                         pauses = backoff(Random())  # noqa: S311 - as above
                     self.problem = ""
@@ -103,6 +112,8 @@ class Outbound:
             ServiceError: they could not be sent (they stay queued), or the answer was lost (they are unknown).
             StoreError: the disk.
         """
+        # What was written may be lost by the time it is settled: it belongs to the history in which it was sent.
+        history_id = self._history_id
         claimed = await self._disk(lambda store: store.outbox.claim(time.time(), TOGETHER, only))
         if not claimed:
             return False
@@ -123,7 +134,7 @@ class Outbound:
             await self._settle([await self._judge(one, error) for one in claimed])
             raise
         outcomes = [await self._judge(one, answer) for one, answer in zip(claimed, answers, strict=True)]
-        await self._settle(outcomes)
+        await self._settle(outcomes, history_id)
         if again := [outcome for outcome in outcomes if outcome.state.is_open]:
             raise Unavailable(again[0].problem)
         return True
@@ -146,16 +157,19 @@ class Outbound:
         return True
 
     async def verify(self) -> None:
-        """Look whether the server still has what it once confirmed, if it was started anew since; else queue it again.
+        """Look whether the server still has what was once confirmed; what it has not is queued again.
+
+        It is asked only where its data have another history since: it was started anew, or a replica took its place.
 
         Raises:
             ServiceError: the server cannot be asked.
             StoreError: the disk.
         """
-        # Where the server does not tell its run, every connection counts as one.
-        run_id = await self._health.run_id() or f"unknown-{uuid.uuid4()}"
-        self._run_id = run_id
-        while claimed := await self._disk(lambda store: store.outbox.delivered_under_another(run_id, TOGETHER)):
+        self._doubted, self._turn = False, self._health.turn
+        # Where the server does not tell its history, every connection counts as another one.
+        history_id = await self._health.history_id() or f"unknown-{uuid.uuid4()}"
+        self._history_id = history_id
+        while claimed := await self._disk(lambda store: store.outbox.delivered_under_another(history_id, TOGETHER)):
             standings = await self._gates.standing([(one.entry.decision, one.entry.gate) for one in claimed])
             lost = [
                 one.entry.decision_id
@@ -163,7 +177,7 @@ class Outbound:
                 if standing in {Standing.PENDING, Standing.DECIDED}
             ]
             kept = [one.entry.decision_id for one in claimed]
-            await self._disk(partial(_confirm, kept=kept, lost=lost, run_id=run_id))
+            await self._disk(partial(_confirm, kept=kept, lost=lost, history_id=history_id))
         await self.reload()
 
     async def settled(self, decision_id: str) -> OutboxEntry:
@@ -189,8 +203,8 @@ class Outbound:
         self._mirror([], [decision_id])
 
     async def _until_due(self) -> None:
-        """Return when a row is due; rows that another process has added or changed are taken in meanwhile."""
-        while True:
+        """Return when a row is due, or in doubt; meanwhile, take in what another process has added or changed."""
+        while not self._doubted and self._turn == self._health.turn:
             due, version = await self._disk(lambda store: (store.outbox.next_due(), store.version()))
             if version != self._seen:
                 await self.reload()
@@ -226,9 +240,8 @@ class Outbound:
     async def _was_written(self, one: Claimed) -> bool:
         return (await self._gates.standing([(one.entry.decision, one.entry.gate)]))[0] is Standing.WRITTEN
 
-    async def _settle(self, outcomes: Sequence[Outcome]) -> None:
-        run_id = self._run_id
-        await self._disk(lambda store: store.outbox.settle(outcomes, time.time(), run_id))
+    async def _settle(self, outcomes: Sequence[Outcome], history_id: str = "") -> None:
+        await self._disk(lambda store: store.outbox.settle(outcomes, time.time(), history_id))
         changed = []
         for outcome in outcomes:
             entry = self._entries.get(outcome.decision_id)
@@ -262,8 +275,8 @@ def _whole(one: Claimed) -> Gate:
     return gate._replace(bundle=gate.bundle.with_fields(one.fields))
 
 
-def _confirm(store: TenantStore, kept: Sequence[str], lost: Sequence[str], run_id: str) -> None:
-    store.outbox.confirm(kept, run_id)
+def _confirm(store: TenantStore, kept: Sequence[str], lost: Sequence[str], history_id: str) -> None:
+    store.outbox.confirm(kept, history_id)
     store.outbox.forgotten(lost)
 
 
