@@ -71,9 +71,12 @@ async def _redis(session: ReviewSession) -> list[_Check]:
         told = await session.health.version()
         stray = await session.health.stray_keys()
         waiting = await session.count_pending()
+        warning = await session.health.warning()
     except ServiceError as error:
         return [_Check("server", "failed", str(error))]
     checks = [_Check("server", "ok", f"{told} at {session.address}; {waiting} gates wait")]
+    if warning:
+        checks.append(_Check("cluster", "warning", warning))
     if stray:
         found = f"single-tenant data lies beside the tenants' and is not shown: {', '.join(stray)}"
         checks.append(_Check("stray data", "warning", found))

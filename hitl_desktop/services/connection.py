@@ -195,7 +195,7 @@ def translated(address: str, *, lost: type[Unavailable] = Unavailable) -> Iterat
             f"The tenant's gates are moving to another server of {address}; nothing was written, try again shortly."
         ) from None
     except (fault.AskError, fault.TryAgainError, fault.ClusterDownError, fault.ClusterCrossSlotError):
-        raise _in_a_cluster(address) from None
+        raise Refused(named_alone(address)) from None
     except (fault.ConnectionError, fault.TimeoutError, OSError, asyncio.IncompleteReadError) as error:
         raise _unavailable(address, error, lost) from None
     except fault.ResponseError as error:
@@ -225,6 +225,8 @@ def _by_word(address: str, text: str) -> ServiceError:
     # Inside a script, the servers word a missing permission differently, without their usual first word.
     if word == "NOPERM" or "permission" in text.lower() or "ACL" in text:
         return _not_permitted(address, text)
+    if "a non local key in a cluster" in text:
+        return Refused(named_alone(address))
     if "WRONGTYPE" in text:
         return Malformed(f"A record at {address} has another type than agreed, so nothing was written: {text}.")
     if word in {"OOM", "MISCONF", "READONLY", "NOREPLICAS"}:
@@ -236,11 +238,12 @@ def _not_permitted(address: str, text: str) -> Refused:
     return Refused(f"The server at {address} does not permit this, so nothing was written: {text}.")
 
 
-def _in_a_cluster(address: str) -> Refused:
-    return Refused(
-        f"The server at {address} is a node of a Redis Cluster, where all keys of a tenant must be in one slot, so "
-        f"nothing was written: set HITL_REDIS_URL=redis+cluster://{address} here, and HITL_KEY_LAYOUT=hashtag and "
-        "MULTI_TENANCY_ENABLED=true for agents and reviewers alike."
+def named_alone(address: str) -> str:
+    """Return what to change where a node of a cluster was named as if it were alone."""
+    return (
+        f"The server at {address} is a node of a Redis Cluster, where a tenant's keys must be in one slot, which "
+        f"another node may have; nothing was written: set HITL_REDIS_URL=redis+cluster://{address} here, and "
+        "HITL_KEY_LAYOUT=hashtag and MULTI_TENANCY_ENABLED=true for agents and reviewers alike."
     )
 
 

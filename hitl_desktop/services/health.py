@@ -1,6 +1,6 @@
 """What a diagnosis asks the server: its version, and whether single-tenant data lies beside the tenants'."""
 
-from hitl_desktop.services.connection import Connection
+from hitl_desktop.services.connection import Connection, named_alone
 from hitl_desktop.services.errors import Refused
 from hitl_desktop.tenancy import TenantNames, require_tenant
 from hitl_desktop.tenancy.naming import unprefixed
@@ -35,6 +35,21 @@ class Health:
         if "valkey_version" in told:
             return f"Valkey {told['valkey_version']}"
         return f"Redis {told.get('redis_version', 'of unknown version')}"
+
+    async def warning(self) -> str:
+        """Return what to change where the server is a node of a cluster and was not named as one; else nothing.
+
+        Raises:
+            ServiceError: the server cannot be reached.
+        """
+        require_tenant(self._names.tenant_id)
+        if self._connection.is_cluster:
+            return ""
+        try:
+            told = await self._connection.read("INFO", "cluster")
+        except Refused:  # drop: this user may not ask
+            return ""
+        return named_alone(self._connection.address) if told.get("cluster_enabled") else ""
 
     async def history_id(self) -> str:
         """Return the id of the data's present history; empty if it is not told.

@@ -8,6 +8,7 @@ import pytest
 
 from hitl_desktop.domain.decision import Verdict
 from hitl_desktop.services import connection
+from hitl_desktop.services.errors import Unavailable
 from hitl_desktop.sync.monitor import Phase
 from tests.gates import gate_request
 from tests.scale.fleets import FAIL_OVER, Cluster, Watched, cut_off, paused
@@ -54,6 +55,7 @@ async def test_a_decision_is_acknowledged_once_a_replica_has_it(fleet: Fleet, mo
     master, replica = fleet.master, fleet.replica
     async with reviewing(fleet.url, live=False) as session:
         gate = await read(session, request)
+        cursor = await session.newest_event()
         with paused(replica):
             deciding = asyncio.create_task(session.decide(gate, Verdict.APPROVED))
             await until(lambda: written(master, request).gate["status"] == "approved", "the master has it")
@@ -61,7 +63,11 @@ async def test_a_decision_is_acknowledged_once_a_replica_has_it(fleet: Fleet, mo
         decided = await deciding
         async with failed_over(fleet):
             pass
-    assert is_written_once(replica, request, decided.decision_id)
+        assert is_written_once(replica, request, decided.decision_id)
+        # A cursor belongs to the server that gave it: nothing says that the promoted one will ever reach it.
+        with pytest.raises(Unavailable, match="read anew"):
+            await session.next_events(cursor, 10)
+        assert await session.next_events("0-0", 10) == await session.newest_event()
 
 
 async def test_what_the_promoted_replica_has_not_is_delivered_again(fleet: Fleet) -> None:
