@@ -129,6 +129,7 @@ class Server:
         self.start()
         commands: list[tuple[str, ...]] = [
             ("CLIENT", "UNPAUSE"),
+            ("REPLICAOF", "NO", "ONE"),
             ("CONFIG", "SET", "requirepass", "", "maxmemory", "0", "min-replicas-to-write", "0"),
             ("ACL", "SETUSER", "default", "reset", "on", "nopass", "~*", "&*", "+@all"),
             ("FLUSHALL", "SYNC"),

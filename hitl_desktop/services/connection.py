@@ -199,7 +199,8 @@ def translated(address: str, *, lost: type[Unavailable] = Unavailable) -> Iterat
     except (fault.ConnectionError, fault.TimeoutError, OSError, asyncio.IncompleteReadError) as error:
         raise _unavailable(address, error, lost) from None
     except fault.ResponseError as error:
-        raise _by_word(address, str(error)) from None
+        # redis-py takes the first word off the errors that it knows.
+        raise _by_word(address, f"{error.status_code or ''} {error}".lstrip()) from None
     except fault.RedisError as error:
         raise Malformed(f"The server at {address} answered in a way that cannot be read: {error}.") from None
 
