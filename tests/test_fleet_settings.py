@@ -32,10 +32,10 @@ def test_nodes_and_their_password_are_read_as_they_were_written(
 @given(places, st.integers(0, 99))
 def test_sentinels_and_the_service_are_read_as_they_were_written(seeds: list[tuple[str, int]], database: int) -> None:
     joined = ",".join(written(*place) for place in seeds)
-    fleet = read_fleet(f"redis+sentinel://:pw@{joined}/my-master?db={database}&sentinel_password=s%26&ssl_ca_certs=c")
+    fleet = read_fleet(f"rediss+sentinel://:pw@{joined}/my-master?db={database}&sentinel_password=s%26&ssl_ca_certs=c")
     assert (fleet.is_cluster, fleet.service, list(fleet.seeds)) == (False, "my-master", seeds)
-    assert fleet.server_url(("db", 1)) == f"redis://:pw@db:1/?db={database}&ssl_ca_certs=c"
-    assert fleet.sentinel_url(("watch", 1)) == "redis://:s%26@watch:1/?ssl_ca_certs=c"
+    assert fleet.server_url(("db", 1)) == f"rediss://:pw@db:1/?db={database}&ssl_ca_certs=c"
+    assert fleet.sentinel_url(("watch", 1)) == "rediss://:s%26@watch:1/?ssl_ca_certs=c"
     assert fleet.shown.startswith("my-master by ")
 
 
@@ -54,6 +54,9 @@ def test_ports_may_be_left_out() -> None:
         "redis+cluster://a b",
         "redis+cluster://a:7/1",
         "redis+cluster://a:7?db=1",
+        "redis+cluster://a:7?ssl_ca_certs=c",
+        "rediss+cluster://a:7?sentinel_password=c",
+        "redis+sentinel://a:7/m?socket_timeout=1",
         "redis+sentinel://a:7",
         "redis+sentinel://a:7/",
         "redis+sentinel://a:7/two/parts",

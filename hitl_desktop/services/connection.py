@@ -1,9 +1,9 @@
 """The connection to one tenant's Redis: retries off, bounded waits, errors typed by cause."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import redis.exceptions as fault
@@ -20,6 +20,8 @@ ANSWER_WITHIN = 5.0
 """Seconds in which the server must answer; a blocking read must ask for less."""
 _READ_SIZE = 256 * 1024
 _REPLICATED_WITHIN_MS = 500
+
+Reply = TypeVar("Reply")
 
 
 class Connection:
@@ -43,7 +45,7 @@ class Connection:
             ServiceError: Unavailable, Refused or Malformed (the key holds another type).
         """
         with translated(self.address):
-            return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
+            return await self._followed(self._client.execute_command, *command)
 
     async def read_together(self, commands: Sequence[tuple[bytes | str | float, ...]]) -> list[Any]:
         """Send several commands that only read as one transaction, and return their replies.
@@ -52,10 +54,7 @@ class Connection:
             ServiceError: as for `read`.
         """
         with translated(self.address):
-            async with self._client.pipeline(transaction=True) as pipeline:
-                for command in commands:
-                    pipeline.execute_command(*command)
-                return await pipeline.execute()
+            return await self._followed(self._transaction, commands)
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Any:
         """Run a script that only reads, and return its reply.
@@ -64,7 +63,7 @@ class Connection:
             ServiceError: as for `read`.
         """
         with translated(self.address):
-            return await self._evaluate(script, keys, arguments)
+            return await self._followed(self._evaluate, script, keys, arguments)
 
     async def write(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Any:
         """Run a script that writes, exactly once or not at all, and return its reply.
@@ -76,7 +75,7 @@ class Connection:
         """
         await self.read("PING")
         with translated(self.address, lost=Interrupted):
-            reply = await self._evaluate(script, keys, arguments)
+            reply = await self._followed(self._evaluate, script, keys, arguments)
             await self._replicated()
         return reply
 
@@ -102,6 +101,19 @@ class Connection:
                     replies[place] = await self._evaluated(script, keys, arguments)
             await self._replicated()
         return [self._error(reply) if isinstance(reply, Exception) else reply for reply in replies]
+
+    async def _transaction(self, commands: Sequence[tuple[bytes | str | float, ...]]) -> list[Any]:
+        async with self._client.pipeline(transaction=True) as pipeline:
+            for command in commands:
+                pipeline.execute_command(*command)
+            return await pipeline.execute()
+
+    async def _followed(self, send: Callable[..., Awaitable[Reply]], *arguments: Any) -> Reply:
+        """Send, and once more where the tenant is elsewhere by now: who says so did nothing."""
+        try:
+            return await send(*arguments)
+        except NotHereError:
+            return await send(*arguments)
 
     async def _replicated(self) -> None:
         """Wait until a replica has what was written, so that a fail-over keeps it; without a replica, not for long.

@@ -2,19 +2,23 @@
 
 `redis+cluster://[USER:PASSWORD@]HOST:PORT[,HOST:PORT...]` names some nodes of a Redis Cluster, and
 `redis+sentinel://[USER:PASSWORD@]HOST:PORT[,HOST:PORT...]/SERVICE[?db=N]` the sentinels that know a master by a name;
-`rediss+...` are the same over TLS. User and password are those of the data servers; sentinels that have a password of
-their own get it as `sentinel_username` and `sentinel_password`. Further options are redis-py's.
+`rediss+...` are the same over TLS, with redis-py's options for that. User and password are those of the data servers;
+sentinels that have a password of their own get it as `sentinel_username` and `sentinel_password`.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, urlencode
 
 SCHEMES = ("redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel")
 _CLUSTER_LIKE = "HOST:PORT,HOST:PORT and no database, for a cluster has but one"
 _SENTINEL_LIKE = "HOST:PORT,HOST:PORT/SERVICE, the addresses of sentinels and the name by which they know the master"
+_OPTIONS = "; ssl_... may follow for rediss, db and sentinel_password for sentinels"
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 _SERVICE = re.compile(r"[A-Za-z0-9._-]+")
+_TLS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"})
+_WATCHED = frozenset({"db", "sentinel_username", "sentinel_password"})
 _PORTS = {True: 6379, False: 26379}
 _MAX_PORT = 65535
 
@@ -81,15 +85,13 @@ def read_fleet(url: str) -> Fleet:
     is_cluster = kind == "cluster"
     options = tuple(parse_qsl(query))
     seeds = tuple(_place(text, _PORTS[is_cluster]) for text in places.split(","))
-    if is_cluster:
-        is_legal = path in {"", "0"} and dict(options).get("db", "0") == "0"
-    else:
-        is_legal = _SERVICE.fullmatch(path) is not None and _is_number(dict(options).get("db", "0"))
-    if not is_legal or None in seeds or not _has_password(options):
+    allowed = (_TLS if base == "rediss" else frozenset()) | (frozenset() if is_cluster else _WATCHED)
+    is_named = path in {"", "0"} if is_cluster else _SERVICE.fullmatch(path) is not None
+    if not is_named or None in seeds or not _are_legal(dict(options), allowed):
         like = _CLUSTER_LIKE if is_cluster else _SENTINEL_LIKE
         # Where there may be a password, a badly written one could stand anywhere.
         shown = "…" if "@" in whole or "?" in whole else whole
-        raise ValueError(f"is '{scheme}://{shown}'; after {scheme}:// allowed is {like}")
+        raise ValueError(f"is '{scheme}://{shown}'; after {scheme}:// allowed is {like}{_OPTIONS}")
     found = tuple(place for place in seeds if place is not None)
     return Fleet(found, "" if is_cluster else path, base, user + at, options)
 
@@ -107,10 +109,10 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 10  # noqa: PLR2004 - more digits are no port or database
 
 
-def _has_password(options: tuple[tuple[str, str], ...]) -> bool:
-    """Whether a sentinel's user comes with a password."""
-    names = {name for name, _ in options}
-    return "sentinel_username" not in names or "sentinel_password" in names
+def _are_legal(options: Mapping[str, str], allowed: frozenset[str]) -> bool:
+    """Whether all options are known, and a sentinel's user comes with a password."""
+    has_password = "sentinel_password" in options or "sentinel_username" not in options
+    return options.keys() <= allowed and has_password and _is_number(options.get("db", "0"))
 
 
 def written(host: str, port: int) -> str:

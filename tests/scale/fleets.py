@@ -63,14 +63,19 @@ class Cluster:
             f"cluster-node-timeout {_NOTICED_AFTER_MS}",
             "cluster-replica-validity-factor 0",
         )
-        self.nodes = [Server(kind(), lines=(*lines, f"cluster-port {free_port()}")) for _ in range(4)]
+        self.servers = [Server(kind(), lines=(*lines, f"cluster-port {free_port()}")) for _ in range(4)]
         self._slot = key_slot(key.encode())
         assert self._slot // (_SLOTS // 3) == 1
 
     @property
     def url(self) -> str:
         """The address of the cluster, by three of its nodes; the one with the slot is among them."""
-        return "redis+cluster://" + ",".join(f"{node.host}:{node.port}" for node in self.nodes[:3])
+        return "redis+cluster://" + ",".join(f"{node.host}:{node.port}" for node in self.servers[:3])
+
+    @property
+    def one_url(self) -> str:
+        """The address by the slot's master alone."""
+        return f"redis+cluster://{self.master.host}:{self.master.port}"
 
     @property
     def master(self) -> Server:
@@ -84,31 +89,31 @@ class Cluster:
 
     def start(self) -> None:
         """Start all nodes and return when they serve as one."""
-        for node in self.nodes:
+        for node in self.servers:
             node.start()
-        first, *others = self.nodes
-        for place, node in enumerate(self.nodes[:3]):
+        first, *others = self.servers
+        for place, node in enumerate(self.servers[:3]):
             after = (place + 1) * (_SLOTS // 3) if place < 2 else _SLOTS
             node.run("CLUSTER", "ADDSLOTSRANGE", place * (_SLOTS // 3), after - 1)
             node.run("CLUSTER", "SET-CONFIG-EPOCH", place + 1)
         for node in others:
             first.run("CLUSTER", "MEET", node.host, node.port, node.lines[-1].split()[1])
-        processes.until(lambda: all(map(self._is_joined, self.nodes)), "the nodes know each other", within=FAIL_OVER)
-        self.nodes[3].run("CLUSTER", "REPLICATE", self.nodes[1].run("CLUSTER", "MYID"))
+        processes.until(lambda: all(map(self._is_joined, self.servers)), "the nodes know each other", within=FAIL_OVER)
+        self.servers[3].run("CLUSTER", "REPLICATE", self.servers[1].run("CLUSTER", "MYID"))
         self.mend()
 
     def mend(self) -> None:
         """Start what was killed, empty what there is, and return when every node sees a whole cluster."""
-        for node in self.nodes:
+        for node in self.servers:
             node.start()
             join_again(node)
         processes.until(self._is_whole, "the cluster is whole", within=FAIL_OVER)
-        for node in (self.nodes[0], self.master, self.nodes[2]):
+        for node in (self.servers[0], self.master, self.servers[2]):
             node.run("FLUSHALL")
 
     def close(self) -> None:
         """End all nodes."""
-        for node in self.nodes:
+        for node in self.servers:
             node.close()
 
     def has_promoted(self, replica: Server) -> bool:
@@ -117,16 +122,20 @@ class Cluster:
 
     def _is_joined(self, node: Server) -> bool:
         told: bytes = node.run("CLUSTER", "INFO")
-        return b"cluster_state:ok" in told and b"cluster_known_nodes:%d\r" % len(self.nodes) in told
+        return b"cluster_state:ok" in told and b"cluster_known_nodes:%d\r" % len(self.servers) in told
 
     def _is_whole(self) -> bool:
         servers = self._of_slot()
-        return all(map(self._is_joined, self.nodes)) and len(servers) > 1 and is_replica_of(servers[1], servers[0])
+        return all(map(self._is_joined, self.servers)) and len(servers) > 1 and is_replica_of(servers[1], servers[0])
 
-    def _of_slot(self) -> list[Server]:
-        for first, last, *nodes in self.nodes[0].run("CLUSTER", "SLOTS"):
+    def knows(self, node: Server, master: Server) -> bool:
+        """Whether `node` knows that `master` has the slot."""
+        return self._of_slot(node)[0] is master
+
+    def _of_slot(self, asked: Server | None = None) -> list[Server]:
+        for first, last, *nodes in (asked or self.servers[0]).run("CLUSTER", "SLOTS"):
             if first <= self._slot <= last:
-                return [next(server for server in self.nodes if server.port == node[1]) for node in nodes]
+                return [next(server for server in self.servers if server.port == node[1]) for node in nodes]
         raise AssertionError("nobody has the slot")
 
 
@@ -143,6 +152,11 @@ class Watched:
     def url(self) -> str:
         """The address of the sentinels."""
         return "redis+sentinel://" + ",".join(f"{one.host}:{one.port}" for one in self.sentinels) + f"/{self.service}"
+
+    @property
+    def one_url(self) -> str:
+        """The address by one sentinel alone."""
+        return f"redis+sentinel://{self.sentinels[2].host}:{self.sentinels[2].port}/{self.service}"
 
     @property
     def master(self) -> Server:
