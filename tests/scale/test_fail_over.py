@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from hitl_desktop.domain.decision import Verdict
+from hitl_desktop.domain.outbox import OutboxEntry, OutboxState
 from hitl_desktop.services import connection
 from hitl_desktop.services.errors import Unavailable
 from hitl_desktop.sync.monitor import Phase
@@ -29,24 +30,31 @@ async def failed_over(fleet: Fleet) -> AsyncIterator[Server]:
 
 
 async def test_reading_deciding_and_live_events_go_on_with_the_promoted_replica(fleet: Fleet) -> None:
-    before, meanwhile, after = gate_request("Before"), gate_request("Meanwhile"), gate_request("After")
-    await ask(fleet, before, meanwhile)
+    requests, after = [gate_request(f"Gate {number}") for number in range(40)], gate_request("After")
+    await ask(fleet, *requests)
     # In a cluster, the only place that is named is the one that will be killed.
     async with reviewing(fleet.one_url) as session:
         await session.monitor.reached(Phase.ONLINE)
-        waiting = await read(session, meanwhile)
-        acknowledged = await session.decide(await read(session, before), Verdict.APPROVED)
+        gates = [await read(session, request) for request in requests]
+
+        async def decide() -> list[OutboxEntry]:
+            return [await session.outbox.queue(gate, Verdict.APPROVED) for gate in gates]
+
+        deciding = asyncio.create_task(decide())
+        await until(lambda: session.book.decision_counts[OutboxState.DELIVERED], "one is acknowledged")
         async with failed_over(fleet) as promoted:
-            queued = await session.outbox.queue(waiting, Verdict.REJECTED, reason="No")
             await session.monitor.reached(Phase.OFFLINE)
-        await delivered(session, queued)
-        assert is_written_once(promoted, before, acknowledged.decision_id)
-        assert is_written_once(promoted, meanwhile, queued.decision_id)
+            entries = await deciding
+        for entry in entries:
+            await delivered(session, entry)
+        for request, entry in zip(requests, entries, strict=True):
+            assert is_written_once(promoted, request, entry.decision_id)
+        await session.monitor.reached(Phase.ONLINE)
         await ask(fleet, after)
-        await until(lambda: after.request_id in session.book.pending_ids, "the new gate has come by itself")
+        await until(lambda: session.book.pending_ids == {after.request_id}, "the new gate has come by itself")
         again = await session.decide(await read(session, after), Verdict.APPROVED)
         assert is_written_once(promoted, after, again.decision_id)
-        await until(lambda: not session.book.pending_ids, "the echoes have come back")
+        await until(lambda: not session.book.pending_ids, "the echo has come back")
 
 
 async def test_a_decision_is_acknowledged_once_a_replica_has_it(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +67,8 @@ async def test_a_decision_is_acknowledged_once_a_replica_has_it(fleet: Fleet, mo
         cursor = await session.newest_event()
         with paused(replica):
             deciding = asyncio.create_task(session.decide(gate, Verdict.APPROVED))
-            await until(lambda: written(master, request).gate["status"] == "approved", "the master has it")
+            await until(lambda: master.run("INFO", "clients")["blocked_clients"] == 1, "it is waited for the replica")
+            assert written(master, request).gate["status"] == "approved"
             assert not deciding.done()
         decided = await deciding
         async with failed_over(fleet):

@@ -135,6 +135,21 @@ async def test_a_tenant_that_moves_to_another_node_is_followed(cluster: Cluster)
         assert is_written_once(old, second, again.decision_id)
 
 
+async def test_no_connection_stays_with_a_server_that_was_left(cluster: Cluster) -> None:
+    async with connect(cluster.url, NAMES.events) as connection:
+
+        async def ports() -> set[int]:
+            together = await asyncio.gather(*(connection.read("INFO", "server") for _ in range(3)))
+            return {told["tcp_port"] for told in together}
+
+        old, new = cluster.master, cluster.servers[2]
+        assert await ports() == {old.port}
+        async with moved(cluster, old, new):
+            # One connection hears of it. The others are idle, and the server that they lead to answers as before.
+            assert await connection.read("XLEN", NAMES.events) == 0
+            assert await ports() == {new.port}
+
+
 @contextlib.asynccontextmanager
 async def moved(cluster: Cluster, old: Server, new: Server) -> AsyncIterator[None]:
     """The tenant's slot is on `new` meanwhile, as an administrator would move it, and back again afterwards."""
@@ -149,8 +164,8 @@ def move(cluster: Cluster, source: Server, target: Server) -> None:
     ids = {server.port: server.run("CLUSTER", "MYID") for server in (source, target)}
     target.run("CLUSTER", "SETSLOT", SLOT, "IMPORTING", ids[source.port])
     source.run("CLUSTER", "SETSLOT", SLOT, "MIGRATING", ids[target.port])
-    keys = source.run("CLUSTER", "GETKEYSINSLOT", SLOT, 100)
-    source.run("MIGRATE", target.host, target.port, "", 0, 5_000, "KEYS", *keys)
+    if keys := source.run("CLUSTER", "GETKEYSINSLOT", SLOT, 100):
+        source.run("MIGRATE", target.host, target.port, "", 0, 5_000, "KEYS", *keys)
     for server in (target, source, cluster.servers[0]):
         server.run("CLUSTER", "SETSLOT", SLOT, "NODE", ids[target.port])
     processes.until(lambda: all(cluster.knows(server, target) for server in cluster.servers), "all nodes know it")
