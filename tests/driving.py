@@ -1,7 +1,7 @@
 """Driving the application's window in this process, as a reviewer does."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from PySide6.QtCore import Qt
@@ -19,13 +19,16 @@ from tests.waiting import until
 
 
 @asynccontextmanager
-async def running(environment: dict[str, str], tenant: str | None = None) -> AsyncIterator[MainWindow]:
-    """Run the application with one window until the block ends, then close it in order."""
+async def running(
+    environment: dict[str, str], tenant: str | None = None, before: Callable[[MainWindow], None] = lambda _window: None
+) -> AsyncIterator[MainWindow]:
+    """Run the application with one window until the block ends, then close it in order; `before` comes first."""
     settings = read_settings(environment)
     instance = Instance(settings.state_dir)
     assert instance.claim()
     window = MainWindow(Theme.light())
     window.show()
+    before(window)
     windows = asyncio.get_running_loop().create_task(Windows(settings, window, instance).run(tenant))
     try:
         yield window

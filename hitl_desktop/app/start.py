@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication
 
+from hitl_desktop.app.first_rows import FirstRows
 from hitl_desktop.app.instance import Instance
 from hitl_desktop.settings import Settings, SettingsError, read_settings
 from hitl_desktop.widgets.main_window import MainWindow
 from hitl_desktop.widgets.theme import Theme
 
 _PAINTED_WITHIN_MS = 2_000
+_ROWS_WITHIN_MS = 150
 
 
 def run_window(arguments: Sequence[str]) -> int:
@@ -34,11 +36,14 @@ def run_window(arguments: Sequence[str]) -> int:
     instance = Instance(settings.state_dir)
     if not instance.claim():
         return 0 if instance.ask_for_window(tenant or "") else 1
+    rows = FirstRows(settings, tenant)
+    rows.begin()
     theme = Theme.choose(settings.theme)
     window = MainWindow(theme)
+    rows.ready.connect(window.show_kept)
     # Once, when all its parts are there: with a stylesheet in place, every part added would be styled anew.
     theme.apply(application)
-    _paint(window)
+    _paint(window, rows)
     try:
         return _follow(settings, window, instance, tenant, offline=offline)
     finally:
@@ -72,14 +77,19 @@ def _settings() -> Settings | None:
             environment[error.name] = mended
 
 
-def _paint(window: MainWindow) -> None:
-    """Show `window` and return once its first frame is on the screen."""
+def _paint(window: MainWindow, rows: FirstRows) -> None:
+    """Show `window` and return once its first frame is on the screen, with `rows` if they come soon."""
     waiting = QEventLoop()
     window.painted.connect(waiting.quit)
     QTimer.singleShot(_PAINTED_WITHIN_MS, waiting.quit)
     window.show()
     waiting.exec()
     window.painted.disconnect(waiting.quit)
+    if rows.is_reading:
+        rows.ready.connect(waiting.quit)
+        QTimer.singleShot(_ROWS_WITHIN_MS, waiting.quit)
+        waiting.exec()
+    QApplication.processEvents()
 
 
 def _follow(settings: Settings, window: MainWindow, instance: Instance, tenant: str | None, *, offline: bool) -> int:

@@ -13,7 +13,7 @@ from hitl_desktop.app.visits import Visits
 from hitl_desktop.demo import fill_demo
 from hitl_desktop.local import LocalWorkspaceError
 from hitl_desktop.services.errors import ServiceError
-from hitl_desktop.session import Backend, open_backend, open_session
+from hitl_desktop.session import Backend, ReviewSession, open_backend, open_session
 from hitl_desktop.settings import Settings
 from hitl_desktop.store.tenant_log import TenantLog
 from hitl_desktop.store.windows import WindowState, WindowStore
@@ -25,6 +25,7 @@ from hitl_desktop.widgets.main_window import MainWindow
 
 _COUNT_EVERY = 20.0
 _LAST_DELIVERY = 2.0
+_ROWS_WITHIN = 0.5
 _log = logging.getLogger(__name__)
 
 
@@ -37,12 +38,15 @@ class _Controller:
         self.visits = visits
         self.task: asyncio.Task[None] | None = None
         self.closed = False
+        self.open_for: frozenset[str | None] = frozenset()
+        """The tenant whose session is open, if one is; None is single-tenant mode."""
         self._chosen: str | None = None
         self._left_as: dict[str | None, Place] = {}
         self._told = asyncio.Event()
 
     def arrive(self, tenant_id: str | None) -> None:
         """Show the tenant's gates as the reviewer left them: queue, filter, order, selection and place."""
+        self.open_for = frozenset({tenant_id})
         if tenant_id in self._left_as:
             self.window.resume(self._left_as[tenant_id])
 
@@ -153,8 +157,10 @@ class Windows:
         window = controller.window
         wanted: str | None = controller.state.tenant_id
         while not controller.closed:
+            controller.open_for = frozenset()
             try:
                 async with open_session(backend, wanted) as session:
+                    await _first_rows(session)
                     view = WindowViewModel(session)
                     window.attach(view)
                     controller.arrive(session.tenant_id)
@@ -169,6 +175,7 @@ class Windows:
                         await view.close()
                         view.deleteLater()
                         await controller.visits.left(session, following)
+                controller.open_for = frozenset()
                 if self._couriers is not None:
                     self._couriers.look()
             except TenantNotSetError:
@@ -190,7 +197,7 @@ class Windows:
         self._controllers[0].window.show_problem(text)
 
     def _shown(self) -> set[str | None]:
-        return {controller.state.tenant_id for controller in self._controllers if not controller.closed}
+        return {tenant for controller in self._controllers for tenant in controller.open_for}
 
     def _work_offline(self, backend: Backend, *, offline: bool) -> None:
         backend.work_offline(offline=offline)
@@ -290,3 +297,10 @@ class Windows:
 
 def _new_id() -> str:
     return str(uuid.uuid4())
+
+
+async def _first_rows(session: ReviewSession) -> None:
+    """Wait until the session can show its first rows, so that the list does not flash, but not for a person."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_ROWS_WITHIN):
+            await session.begun()

@@ -75,6 +75,10 @@ class ReviewSession:
         """End all work."""
         await self._workers.stop()
 
+    async def begun(self) -> None:
+        """Wait until the first gates kept on this machine are in the book, if there are any."""
+        await self._workers.begun()
+
     async def notice(self) -> str:
         """Return what the reviewer should know of what is kept on this machine; empty where all is well."""
         return await self._disk(lambda store: store.notice)

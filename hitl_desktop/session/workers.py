@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -15,13 +15,13 @@ from hitl_desktop.session.backend import Backend
 from hitl_desktop.store.errors import StoreError
 from hitl_desktop.store.tenant_store import StoreThread, TenantStore
 from hitl_desktop.sync.book import GateBook
+from hitl_desktop.sync.cancelling import ended
 from hitl_desktop.sync.evidence import EvidenceReader
 from hitl_desktop.sync.inbound import Inbound
 from hitl_desktop.sync.monitor import Connectivity, Monitor, Phase
 from hitl_desktop.sync.outbound import Outbound
 from hitl_desktop.sync.recorder import Recorder
 
-_CANCEL_AGAIN = 0.5
 _PREFETCH_EVERY = 1.0
 _AWAY = "You work offline: decisions wait in the outbox, and nothing is sent or read until you go online again."
 _log = logging.getLogger(__name__)
@@ -59,6 +59,10 @@ class Workers:
         self._unfollow = self._backend.on_switch(lambda _offline: self._switched.set())
         self._monitor.follow(self._told)
         self._spawn(self._work)
+
+    async def begun(self) -> None:
+        """Wait until the first gates kept on this machine are in the book, if there are any."""
+        await self._recorder.begun.wait()
 
     async def stop(self) -> None:
         """End all work, and write what was gathered."""
@@ -116,11 +120,14 @@ class Workers:
 
     async def _load(self) -> None:
         try:
-            await self._recorder.load()
+            # First what was decided here: no gate shows as waiting that is on its way already.
             await self._outbound.reload()
+            await self._recorder.load()
             await self._disk(_forget_old)
         except StoreError as error:  # go on: what is kept cannot be shown, what the server has can
             self._recorder.problem = str(error)
+        finally:
+            self._recorder.begun.set()
 
     async def _prefetch(self) -> None:
         """Keep the evidence of what waits, now and whenever more has come."""
@@ -159,15 +166,6 @@ async def _let_go(work: Work) -> None:
     except asyncio.CancelledError as end:
         # What its frames hold is the tenant's; without this it would stay until the collector comes round.
         traceback.clear_frames(end.__traceback__)
-
-
-async def ended(tasks: Iterable["asyncio.Task[None]"]) -> None:
-    """Cancel tasks and return when they have ended."""
-    # Until Python 3.12, a cancellation that meets the end of a wait is lost: it is sent again until they have ended.
-    while left := [task for task in tasks if not task.done()]:
-        for task in left:
-            task.cancel()
-        await asyncio.wait(left, timeout=_CANCEL_AGAIN)
 
 
 def _report(task: "asyncio.Task[None]") -> None:

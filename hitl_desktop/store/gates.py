@@ -43,6 +43,15 @@ class GateCache:
             while rows := [row for _, row in zip(range(size), cursor, strict=False)]:
                 yield [_gate(row) for row in rows]
 
+    def undecided(self, count: int) -> list[Gate]:
+        """Return the gates that wait and have no decision in the outbox, longest waiting first, at most `count`."""
+        rows = self._connection.execute(
+            f"{_READ} WHERE status = 'pending' AND request_id NOT IN (SELECT request_id FROM outbox) "
+            "ORDER BY requested_at LIMIT ?",
+            (count,),
+        )
+        return [_gate(row) for row in rows]
+
     def find(self, request_id: str) -> Gate | None:
         """Return one gate; None if it is not kept."""
         row = self._connection.execute(f"{_READ} WHERE request_id = ?", (request_id,)).fetchone()

@@ -1,16 +1,16 @@
 """Which windows were open, and for which tenant each: restored at the next launch."""
 
 import contextlib
+import json
 import os
 from pathlib import Path
-
-import msgspec
+from typing import Any, NamedTuple
 
 _FILE = "windows.json"
 _REMEMBERED = 50
 
 
-class WindowState(msgspec.Struct, frozen=True):
+class WindowState(NamedTuple):
     """One window: its id, its tenant (None in single-tenant mode) and its geometry as Qt saves it, in base64."""
 
     window_id: str
@@ -18,7 +18,7 @@ class WindowState(msgspec.Struct, frozen=True):
     geometry: str = ""
 
 
-class _Windows(msgspec.Struct, frozen=True):
+class _Windows(NamedTuple):
     windows: tuple[WindowState, ...] = ()
     recent_tenants: tuple[str, ...] = ()
 
@@ -49,12 +49,31 @@ class WindowStore:
         draft = self._path.with_suffix(".new")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(_Windows(windows, recent)))
+            file.write(_document(windows, recent).encode())
             file.flush()
             os.fsync(file.fileno())
         draft.replace(self._path)
 
     def _read(self) -> _Windows:
-        with contextlib.suppress(OSError, msgspec.MsgspecError):
-            return msgspec.json.decode(self._path.read_bytes(), type=_Windows)
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
+            found = json.loads(self._path.read_bytes())
+            windows = tuple(map(_window, found["windows"]))
+            return _Windows(windows, tuple(_text(tenant) for tenant in found["recent_tenants"]))
         return _Windows()
+
+
+def _document(windows: tuple[WindowState, ...], recent: tuple[str, ...]) -> str:
+    return json.dumps({"windows": [window._asdict() for window in windows], "recent_tenants": recent})
+
+
+def _window(found: dict[str, Any]) -> WindowState:
+    tenant_id = found["tenant_id"]
+    return WindowState(
+        _text(found["window_id"]), None if tenant_id is None else _text(tenant_id), _text(found["geometry"])
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a text is expected")
+    return value

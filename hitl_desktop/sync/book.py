@@ -3,14 +3,13 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hitl_desktop.domain.gate import Gate, GateStatus, Quarantined, Record
 from hitl_desktop.domain.outbox import OutboxEntry, OutboxState
 
 
-@dataclass(frozen=True, slots=True)
-class Clash:
+class Clash(NamedTuple):
     """Two decisions about one gate: the orchestrator's own way of deciding is not atomic (wire.md, faults, 3)."""
 
     request_id: str
@@ -19,8 +18,7 @@ class Clash:
     theirs: str
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What came or went, once.
 
     `gates` are new or newer; `quarantined` likewise, by key; `gone` are the request ids and keys that left.

@@ -15,6 +15,7 @@ from hitl_desktop.services.events import Events
 from hitl_desktop.services.gates import PAGE, Gates
 from hitl_desktop.services.history import History
 from hitl_desktop.sync.book import Clash, GateBook
+from hitl_desktop.sync.cancelling import ended
 from hitl_desktop.sync.collector import collector_held
 from hitl_desktop.sync.monitor import Connectivity, Monitor, Phase
 from hitl_desktop.sync.restarts import Restarts
@@ -200,8 +201,8 @@ class Inbound:
                     waiting.appendleft(rest)
                 yield list(zip(page, records, strict=False))
         finally:
-            for _, task in asked:
-                task.cancel()
+            # They use the connection, which may be closed as soon as this returns.
+            await ended([task for _, task in asked])
 
 
 def _announced(record: Record, event: Event | None) -> Record:

@@ -27,6 +27,8 @@ class Recorder:
         self._gates: dict[str, Gate] = {}
         self._gone: set[str] = set()
         self._changed = asyncio.Event()
+        self.begun = asyncio.Event()
+        """Set once the first kept gates are in the book, or none are to come."""
         self.problem = ""
 
     async def load(self) -> None:
@@ -35,9 +37,13 @@ class Recorder:
         Raises:
             StoreError: it cannot be read.
         """
-        pages = await self._disk(lambda store: store.gates.pages(CACHED_PAGE) if store.is_durable else iter(()))
-        while page := await self._disk(lambda _store: next(pages, None)):
-            self._book.put(((gate.request_id, gate) for gate in page), bulk=True)
+        try:
+            pages = await self._disk(lambda store: store.gates.pages(CACHED_PAGE) if store.is_durable else iter(()))
+            while page := await self._disk(lambda _store: next(pages, None)):
+                self._book.put(((gate.request_id, gate) for gate in page), bulk=True)
+                self.begun.set()
+        finally:
+            self.begun.set()
 
     async def run(self) -> None:
         """Follow the book until cancelled."""

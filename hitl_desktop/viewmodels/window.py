@@ -52,6 +52,8 @@ class WindowViewModel(QObject):
     def start(self) -> None:
         """Begin to follow the session."""
         self._session.book.follow(self._changed)
+        # What is known by now is there in the first frame.
+        self.gates.flush()
         self._session.monitor.follow(self._told)
         self._clock.start()
         self.review.restore()

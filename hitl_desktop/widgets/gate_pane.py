@@ -1,13 +1,14 @@
 """The gate list: its title, sorting and type filter above the rows."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QComboBox, QFrame, QHBoxLayout, QTableView, QVBoxLayout, QWidget
 
 from hitl_desktop.domain.gate import Gate, GateKind
 from hitl_desktop.domain.projection import Queue
+from hitl_desktop.sync.book import Change
 from hitl_desktop.viewmodels.gate_list import GateListModel, record_of
 from hitl_desktop.viewmodels.rows import Order
 from hitl_desktop.widgets.labels import label
@@ -28,8 +29,7 @@ _ALL_TYPES = "All types"
 _ARROW = 26
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a reviewer was in the list: queue, order, search text, type, the selected record's name, and the scroll."""
 
     queue: Queue = Queue.PENDING
@@ -51,6 +51,7 @@ class GatePane(QFrame):
         self.setMinimumWidth(290)
         self._theme = theme
         self._model: GateListModel | None = None
+        self._kept: GateListModel | None = None
         self._place = ""
         self._text = ""
         self._loading = True
@@ -76,8 +77,21 @@ class GatePane(QFrame):
         self.table = self._make_table()
         self._lay_out()
 
+    def show_kept(self, gates: Sequence[Gate], hue: int) -> None:
+        """Show gates that are kept on this machine until `attach` brings all of them."""
+        if self._model is None:
+            kept = GateListModel(self)
+            kept.apply(Change(tuple(gates)))
+            self.attach(kept, "", hue)
+            self._kept = kept
+
     def attach(self, model: GateListModel, place: str, hue: int) -> None:
-        """Show the rows of `model`; `place` is ` in acme-corp`, or nothing in single-tenant mode."""
+        """Show the rows of `model`; `place` is ` in acme-corp`, or nothing in single-tenant mode.
+
+        The reviewer stays where they were among the kept gates, if those were shown so far.
+        """
+        left_at = self.place() if self._kept is not None else None
+        self._drop_kept()
         self._model, self._place, self._loading = model, place, True
         self._make_delegate().set_theme(self._theme.for_hue(hue))
         self.table.setModel(model)
@@ -86,9 +100,11 @@ class GatePane(QFrame):
         model.modelReset.connect(self._tell_counts)
         model.rowsAboutToBeRemoved.connect(self._leaving)
         model.rowsInserted.connect(self._hold_still)
-        self._order.setCurrentText(model.order.value)
         self.show_text(self._text)
+        self.show_queue(Queue.PENDING)
         self._tell_counts()
+        if left_at is not None:
+            self.resume(left_at)
 
     def detach(self) -> None:
         """Let go of the rows: nothing of them stays on the screen or is referred to."""
@@ -142,6 +158,7 @@ class GatePane(QFrame):
 
     def show_nothing(self, text: str) -> None:
         """Say why there is no list."""
+        self._drop_kept()
         self._empty.setText(text)
 
     def set_loading(self, *, loading: bool) -> None:
@@ -160,6 +177,14 @@ class GatePane(QFrame):
         """Select a row and scroll to it."""
         if self._model is not None:
             self.table.setCurrentIndex(self._model.index(row, 0))
+
+    def _drop_kept(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            self.detach()
+            self.table.hide()
+            self._empty.show()
+            kept.deleteLater()
 
     def _make_table(self) -> QTableView:
         table = QTableView()

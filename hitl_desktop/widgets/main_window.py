@@ -5,6 +5,7 @@ What the first frame does not need, the review and the knowledge pane, is made w
 
 import base64
 import binascii
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,13 @@ class MainWindow(QMainWindow):
         self._lay_out()
         self._connect()
 
+    def show_kept(self, tenant_id: str | None, gates: Sequence[Gate]) -> None:
+        """Show gates that are kept on this machine until the session opens, which knows them all."""
+        if self._view is None and gates:
+            colour = hue(tenant_id) if tenant_id else _NEUTRAL_HUE
+            self._name_tenant(tenant_id, colour)
+            self.gates.show_kept(gates, colour)
+
     def attach(self, view: "WindowViewModel") -> None:
         """Show the session that `view` stands for."""
         self._make_late_parts()
@@ -90,12 +98,8 @@ class MainWindow(QMainWindow):
         colour = hue(tenant) if tenant else _NEUTRAL_HUE
         theme = self.theme.for_hue(colour)
         self.setStyleSheet(theme.stylesheet())
-        self.setWindowTitle(f"{tenant} — {_APPLICATION}" if tenant else _APPLICATION)
-        self.toolbar.show_selector(visible=tenant is not None)
-        if tenant:
-            self.toolbar.tenant.set_tenant(tenant, colour)
+        self._name_tenant(tenant, colour)
         self.gates.attach(view.gates, f" in {tenant}" if tenant else "", colour)
-        self.gates.show_queue(Queue.PENDING)
         self.queues.select(Queue.PENDING)
         self.review.attach(view.review, view.outbox, theme)
         self.knowledge.attach(view.knowledge, theme)
@@ -141,6 +145,12 @@ class MainWindow(QMainWindow):
         self.statusBar().clearMessage()
         self.setWindowTitle(_APPLICATION)
 
+    def _name_tenant(self, tenant_id: str | None, colour: int) -> None:
+        self.setWindowTitle(f"{tenant_id} — {_APPLICATION}" if tenant_id else _APPLICATION)
+        self.toolbar.show_selector(visible=tenant_id is not None)
+        if tenant_id:
+            self.toolbar.tenant.set_tenant(tenant_id, colour)
+
     def resume(self, place: Place) -> None:
         """Go back to where the reviewer was among this tenant's gates."""
         self.toolbar.search.setText(place.text)
@@ -158,8 +168,9 @@ class MainWindow(QMainWindow):
 
     def show_no_tenant(self, *, can_fill: bool) -> None:
         """Say that there is no tenant to work for yet, and what to do."""
-        self.toolbar.show_selector(visible=True)
         self.toolbar.connection.set_state("No tenant", online=False)
+        self._name_tenant(None, _NEUTRAL_HUE)
+        self.toolbar.show_selector(visible=True)
         self.gates.show_nothing("No tenant is chosen.")
         text = "There is no tenant here yet: choose or type one at the top left."
         if can_fill:

@@ -3,15 +3,15 @@
 Qt's own colour scheme switch does nothing without a desktop's help, so that the palette here is the whole truth.
 """
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontInfo, QFontMetrics, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
+from hitl_desktop.widgets import tokens as palettes
 from hitl_desktop.widgets.stylesheet import stylesheet
-from hitl_desktop.widgets.tokens import DARK, LIGHT, Chip, Mark, Tokens, mix
+from hitl_desktop.widgets.tokens import Chip, Mark, Tokens, mix
 
 BASE_PIXELS = 13
 """The base font's size where the system asks for no larger one."""
@@ -23,8 +23,7 @@ _SPARE_GLYPHS = {"⧖": "◷"}
 _LIKE = {"overdue": "expired", "queued": "pending", "sending": "pending", "refused": "mismatch"}
 
 
-@dataclass(frozen=True, slots=True)
-class Metrics:
+class Metrics(NamedTuple):
     """Sizes in pixels, already scaled with the font."""
 
     toolbar: int
@@ -41,8 +40,7 @@ class Metrics:
     heading: int
 
 
-@dataclass(frozen=True, slots=True)
-class Theme:
+class Theme(NamedTuple):
     """One palette at one size, for one tenant. `scale` is 1.0 at a base font of 13 pixels, `hue` the tenant's."""
 
     tokens: Tokens
@@ -53,12 +51,12 @@ class Theme:
     @classmethod
     def light(cls, scale: float = 1.0) -> "Theme":
         """Return the light theme."""
-        return cls(LIGHT, is_dark=False, scale=scale)
+        return cls(palettes.light(), is_dark=False, scale=scale)
 
     @classmethod
     def dark(cls, scale: float = 1.0) -> "Theme":
         """Return the dark theme."""
-        return cls(DARK, is_dark=True, scale=scale)
+        return cls(palettes.dark(), is_dark=True, scale=scale)
 
     @classmethod
     def choose(cls, choice: str = "system") -> "Theme":
@@ -87,7 +85,8 @@ class Theme:
         window, accent = self.tokens.window, self.accent(hue_index)
         selection = mix(window, accent, self.tokens.selection_share)
         highlight = mix(window, accent, self.tokens.highlight_share)
-        return replace(self, tokens=replace(self.tokens, selection=selection, highlight=highlight), hue=hue_index)
+        tokens = self.tokens._replace(selection=selection, highlight=highlight)
+        return self._replace(tokens=tokens, hue=hue_index)
 
     def chip(self, kind: str | None) -> Chip:
         """Return the colours of a gate type's chip; None, or any other word, is a type that is not known."""
@@ -103,7 +102,7 @@ class Theme:
         mark = marks.get(_LIKE.get(state, state), marks["unknown"])
         if QFontMetrics(self.font()).inFontUcs4(ord(mark.glyph)):
             return mark
-        return replace(mark, glyph=_SPARE_GLYPHS.get(mark.glyph, mark.glyph))
+        return mark._replace(glyph=_SPARE_GLYPHS.get(mark.glyph, mark.glyph))
 
     def pixels(self, size: float) -> int:
         """Return `size`, as drawn at the base font, in pixels at this theme's scale."""

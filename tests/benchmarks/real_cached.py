@@ -9,31 +9,37 @@ from PySide6.QtCore import QEvent, QObject
 from PySide6.QtWidgets import QApplication
 
 from hitl_desktop.app import start
-from hitl_desktop.widgets.gate_pane import GatePane
+from hitl_desktop.app.first_rows import FirstRows
+from hitl_desktop.widgets.main_window import MainWindow
 
 
 class Watcher(QObject):
     """Ends the process once the table has been painted with rows in it."""
 
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__()
+        self._window = window
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Paint:
-            for pane in QApplication.topLevelWidgets()[0].findChildren(GatePane):
-                model: Any = pane.table.model()
-                if watched is pane.table.viewport() and model is not None and model.rowCount() > 0:
-                    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, flush=True)
-                    os._exit(0)
+            table = self._window.gates.table
+            model: Any = table.model()
+            if watched is table.viewport() and model is not None and model.rowCount() > 0:
+                print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, flush=True)
+                os._exit(0)
         return False
 
 
-watcher = Watcher()
+watchers: list[Watcher] = []
 real = start._paint
 
 
-def painted(window: object) -> None:
-    real(window)  # type: ignore[arg-type]
+def painted(window: MainWindow, rows: FirstRows) -> None:
+    watchers.append(Watcher(window))
     application = QApplication.instance()
     assert application is not None
-    application.installEventFilter(watcher)
+    application.installEventFilter(watchers[0])
+    real(window, rows)
 
 
 start._paint = painted

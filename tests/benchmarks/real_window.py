@@ -6,10 +6,10 @@ import sys
 from hitl_desktop.app import start
 
 
-def _end(*_: object) -> int:
+def _end(*_: object, **_options: object) -> int:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, flush=True)
     return 0
 
 
-start._follow = _end  # type: ignore[assignment]  # what follows the first frame is not measured
+start._follow = _end  # what follows the first frame is not measured
 sys.exit(start.run_window([]))

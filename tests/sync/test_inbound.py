@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +17,7 @@ from hitl_desktop.domain.gate import GateStatus
 from hitl_desktop.session import ReviewSession, open_backend, open_session
 from hitl_desktop.settings import Settings
 from hitl_desktop.sync.book import Change
-from hitl_desktop.sync.monitor import Phase
+from hitl_desktop.sync.monitor import Connectivity, Phase
 from hitl_desktop.sync.schedule import backoff
 from tests.gates import ask, gate_request
 from tests.servers import Server
@@ -62,6 +63,23 @@ async def test_gates_posted_during_a_load_are_not_lost(server: Server) -> None:
         server.run("ZREM", f"{PREFIX}:pending_gates", requests[0].request_id)
         posted = {request.request_id for request in requests[1:]}
         await until(lambda: posted <= pending(session), "all gates are known")
+
+
+async def test_a_load_that_is_cut_short_leaves_nothing_running(server: Server) -> None:
+    await ask(server.url, TENANT, *(gate_request(f"Gate {number}") for number in range(500)))
+    settings = Settings(Path(os.environ["HITL_STATE_DIR"]), "rev@example.org", redis_url=server.url, multi_tenancy=True)
+    async with open_backend(settings) as backend, open_session(backend, TENANT, live=False) as session:
+        before = asyncio.all_tasks()
+        loading = asyncio.create_task(session.sync())
+
+        def cut_short(now: Connectivity) -> None:
+            if now.loaded:
+                loading.cancel()
+
+        session.monitor.follow(cut_short)
+        with pytest.raises(asyncio.CancelledError):
+            await loading
+        assert asyncio.all_tasks() == before
 
 
 async def test_a_damaged_record_is_quarantined_and_healed(server: Server) -> None:

@@ -1,0 +1,117 @@
+"""The list is there at once: kept gates show before the session opens, and stay where they are when it does."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication
+
+from hitl_desktop.app.first_rows import FirstRows
+from hitl_desktop.domain.gate import Gate
+from hitl_desktop.settings import read_settings
+from hitl_desktop.store.first_rows import first_rows
+from hitl_desktop.tenancy import TenantNames
+from hitl_desktop.widgets.main_window import MainWindow
+from tests.driving import configured, open_gate, running, summaries
+from tests.gates import ask, gate_request
+from tests.servers import Server
+from tests.waiting import until
+
+
+@pytest.fixture
+def environment(home: Path, valkey: Server) -> dict[str, str]:
+    key = home / "key"
+    key.write_bytes(os.urandom(32))
+    key.chmod(0o600)
+    plain = {"HITL_STATE_DIR": str(home / "state"), "HITL_REVIEWER": "rev@example.org", "HITL_KEY_FILE": str(key)}
+    return configured(plain, valkey) | {"HITL_UNDO_SECONDS": "600"}
+
+
+def kept(environment: dict[str, str], tenant: str = "acme-corp") -> list[Gate]:
+    return first_rows(read_settings(environment), TenantNames(tenant), 50)
+
+
+async def keep_two(valkey: Server, environment: dict[str, str]) -> None:
+    await ask(valkey.url, "acme-corp", gate_request("Retry with jitter"), gate_request("Event schema"))
+    async with running(environment) as window:
+        await until(lambda: len(summaries(window)) == 2, "both gates are listed")
+
+
+async def test_first_rows_are_those_that_wait_longest_first(valkey: Server, environment: dict[str, str]) -> None:
+    await keep_two(valkey, environment)
+    assert [gate.summary for gate in kept(environment)] == ["Retry with jitter", "Event schema"]
+    assert kept(environment, "widgets-inc") == []
+    assert not list(read_settings(environment).stores_dir.glob("*widgets-inc.db"))
+
+
+async def test_a_gate_that_was_decided_here_is_not_among_them(valkey: Server, environment: dict[str, str]) -> None:
+    await keep_two(valkey, environment)
+    with valkey.offline():
+        async with running(environment | {"HITL_UNDO_SECONDS": "0"}) as window:
+            await open_gate(window, "Retry with jitter")
+            assert window.review is not None
+            window.review.decision.approve.click()
+            await until(lambda: summaries(window) == ["Event schema"], "the decided gate has left")
+        assert [gate.summary for gate in kept(environment)] == ["Event schema"]
+
+
+async def test_without_the_key_there_are_none(valkey: Server, environment: dict[str, str], home: Path) -> None:
+    await keep_two(valkey, environment)
+    (home / "key").write_bytes(os.urandom(32))
+    assert kept(environment) == []
+    store = next(read_settings(environment).stores_dir.glob("*acme-corp.db"))
+    store.write_bytes(b"damaged")
+    assert kept(environment) == []
+    assert store.read_bytes() == b"damaged"
+
+
+async def test_they_are_read_for_the_window_that_was_open(
+    valkey: Server, environment: dict[str, str], qapp: QApplication
+) -> None:
+    await keep_two(valkey, environment)
+    told: list[tuple[str | None, Sequence[Gate]]] = []
+    rows = FirstRows(read_settings(environment | {"DEFAULT_TENANT_ID": "widgets-inc"}), None)
+    rows.ready.connect(lambda tenant, gates: told.append((tenant, gates)))
+    rows.begin()
+    await until(lambda: told, "they are read")
+    assert [(tenant, [gate.summary for gate in gates]) for tenant, gates in told] == [
+        ("acme-corp", ["Retry with jitter", "Event schema"])
+    ]
+
+
+@pytest.mark.parametrize("wanted", ["not-listed", "Not A Tenant"])
+async def test_nothing_is_read_of_a_tenant_that_is_not_allowed(
+    valkey: Server, environment: dict[str, str], qapp: QApplication, wanted: str
+) -> None:
+    await keep_two(valkey, environment)
+    told: list[tuple[str | None, Sequence[Gate]]] = []
+    rows = FirstRows(read_settings(environment), wanted)
+    rows.ready.connect(lambda tenant, gates: told.append((tenant, gates)))
+    rows.begin()
+    await until(lambda: told, "it is answered")
+    assert told == [(None, ())]
+
+
+async def test_the_list_and_the_selection_stay_when_the_session_opens(
+    valkey: Server, environment: dict[str, str]
+) -> None:
+    await keep_two(valkey, environment)
+    seen: list[int] = []
+
+    def show(window: MainWindow) -> None:
+        window.show_kept("acme-corp", kept(environment))
+        assert summaries(window) == ["Retry with jitter", "Event schema"]
+        assert window.windowTitle().startswith("acme-corp")
+        window.gates.select_row(1)
+
+    async with running(environment, before=show) as window:
+
+        def is_open() -> bool:
+            seen.append(len(summaries(window)))
+            return window._view is not None
+
+        await until(is_open, "the session is open")
+        assert set(seen) == {2}
+        assert window.gates.table.currentIndex().row() == 1
+        await until(lambda: window.review is not None and window.review.decision.approve.isEnabled(), "it is open, too")
