@@ -106,7 +106,16 @@ async def test_what_the_promoted_replica_has_not_is_delivered_again(fleet: Fleet
         await until(lambda: lost.request_id not in session.book.pending_ids, "the echo has come back once more")
 
 
-async def test_a_master_that_is_only_swallowed_is_left_behind(fleet: Fleet) -> None:
+async def test_a_master_that_is_only_swallowed_is_left_behind(
+    watched: Watched, request: pytest.FixtureRequest, *, full: bool
+) -> None:
+    await left_behind(watched)
+    if full:
+        await left_behind(request.getfixturevalue("cluster"))
+
+
+async def left_behind(fleet: Fleet) -> None:
+    """Swallow the master, and let a reviewer decide meanwhile."""
     request, after = gate_request("Meanwhile"), gate_request("After")
     await ask(fleet, request)
     master, replica = fleet.master, fleet.replica
