@@ -72,6 +72,8 @@ def _missing() -> dict[str, tuple[str, str]]:
         missing["display"] = ("tests with a real window", "xvfb openbox xdotool")
     if not Path(sys.executable).with_name("helm").exists():
         missing["helm"] = ("tests of the chart", "none: Helm's wheel is for Linux on x86-64")
+    if "redis" not in servers.available():
+        missing["tls_server"] = ("tests over TLS", "redis-server")
     if not desktop.has_secret_service():
         missing["secret_service"] = ("tests with a real keyring", "dbus gnome-keyring")
     return missing
@@ -235,6 +237,12 @@ def server(request: pytest.FixtureRequest, _servers: dict[str, servers.Server]) 
 def valkey(_servers: dict[str, servers.Server]) -> servers.Server:
     """A running, empty server of the kind that is always there, for tests in which the kind does not matter."""
     return _flushed(_servers, "valkey")
+
+
+@pytest.fixture
+def tls_server() -> str:
+    """The kind of the server that is built with TLS, which the development tools do not bring."""
+    return "redis"
 
 
 @pytest.fixture(scope="session")

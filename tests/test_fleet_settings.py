@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl_desktop.settings import SettingsError, read_settings
@@ -87,9 +87,9 @@ def test_sentinels_serve_either_layout() -> None:
     assert read_settings({"HITL_REDIS_URL": url}).redis_url == url
 
 
-@given(st.text(st.characters(codec="ascii", exclude_characters="\0"), min_size=8, max_size=30), st.integers(0, 3))
-def test_no_message_shows_a_password(secret: str, form: int) -> None:
-    assume(secret.strip() == secret)
+@given(st.text(st.characters(codec="ascii", exclude_characters="\0"), max_size=20), st.integers(0, 3))
+def test_no_message_shows_a_password(text: str, form: int) -> None:
+    secret = f"s3cret{text}s3cret"
     url = (
         f"redis+cluster://user:{secret}@host:0",
         f"redis+cluster://:{secret}@host:7",
@@ -99,4 +99,4 @@ def test_no_message_shows_a_password(secret: str, form: int) -> None:
     assert is_fleet(url)
     with pytest.raises(SettingsError) as told:
         read_settings({"HITL_REDIS_URL": url})
-    assert secret not in str(told.value)
+    assert "s3cret" not in str(told.value)

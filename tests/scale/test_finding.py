@@ -21,7 +21,7 @@ from hitl_desktop.settings.fleet import written as place_of
 from hitl_desktop.sync.monitor import Phase
 from tests import processes
 from tests.gates import gate_request
-from tests.scale.fleets import Cluster, Watched, kind, paused
+from tests.scale.fleets import Cluster, Watched, paused
 from tests.scale.reviewing import NAMES, ask, is_written_once, read, reviewing
 from tests.servers import Server, free_port
 from tests.waiting import until
@@ -171,7 +171,7 @@ def move(cluster: Cluster, source: Server, target: Server) -> None:
     processes.until(lambda: all(cluster.knows(server, target) for server in cluster.servers), "all nodes know it")
 
 
-async def test_a_cluster_over_tls(home: Path) -> None:
+async def test_a_cluster_over_tls(home: Path, tls_server: str) -> None:
     certificate, key = self_signed(home)
     port = free_port()
     lines = (
@@ -186,7 +186,7 @@ async def test_a_cluster_over_tls(home: Path) -> None:
         "cluster-enabled yes",
         f"cluster-port {free_port()}",
     )
-    server = Server(kind(), lines=lines)
+    server = Server(tls_server, lines=lines)
     with contextlib.closing(server):
         server.start()
         server.run("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
