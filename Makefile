@@ -15,7 +15,7 @@ endif
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help venv run test test-all bench package screenshot lock clean
+.PHONY: help venv run test test-all bench package screenshot chart lock clean
 
 help:
 	@echo "make run         start the application with demo data"
@@ -23,6 +23,7 @@ help:
 	@echo "make bench       run the benchmarks, print a table and write bench.json"
 	@echo "make package     build the one-folder application into dist/"
 	@echo "make screenshot  take the screenshot of the README"
+	@echo "make chart       renew the chart's files that are made from the application's tables"
 	@echo "make venv        make the environment only"
 	@echo "make lock        renew requirements.lock from pyproject.toml"
 	@echo "make clean       remove all that is made, the environment too"
@@ -69,6 +70,9 @@ package: venv
 
 screenshot: venv
 	@$(BIN)/python packaging/screenshot.py
+
+chart: venv
+	@$(BIN)/python packaging/chart_files.py
 
 lock: venv
 	@$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url --universal \

@@ -1,6 +1,7 @@
 """What every test stands on: a clean environment, real servers, the right event loop, and no unexpected log line."""
 
 import asyncio
+import gc
 import logging
 import os
 import shutil
@@ -74,6 +75,8 @@ def _missing() -> dict[str, tuple[str, str]]:
         missing["helm"] = ("tests of the chart", "none: Helm's wheel is for Linux on x86-64")
     if "redis" not in servers.available():
         missing["tls_server"] = ("tests over TLS", "redis-server")
+    if shutil.which("redis-cli") is None:
+        missing["redis_cli"] = ("tests with redis-cli", "redis-tools")
     if not desktop.has_secret_service():
         missing["secret_service"] = ("tests with a real keyring", "dbus gnome-keyring")
     return missing
@@ -191,6 +194,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
     yield from _without_log_lines(item)
+    if _QT_FOLDERS & set(item.path.relative_to(item.config.rootpath).parts):
+        # What is left in cycles, the loop with its timers too, must not be taken apart in a later test's worker thread.
+        gc.collect()
 
 
 def _without_log_lines(item: pytest.Item) -> Generator[None]:
@@ -243,6 +249,14 @@ def valkey(_servers: dict[str, servers.Server]) -> servers.Server:
 def tls_server() -> str:
     """The kind of the server that is built with TLS, which the development tools do not bring."""
     return "redis"
+
+
+@pytest.fixture
+def redis_cli() -> Path:
+    """The program by which administrators speak to their servers."""
+    found = shutil.which("redis-cli")
+    assert found is not None
+    return Path(found)
 
 
 @pytest.fixture(scope="session")

@@ -69,6 +69,7 @@ async def _servers(servers: Backend, tenant: str | None) -> list[_Check]:
 async def _redis(session: ReviewSession) -> list[_Check]:
     try:
         told = await session.health.version()
+        await session.health.prove_scripts()
         stray = await session.health.stray_keys()
         waiting = await session.count_pending()
         warning = await session.health.warning()
@@ -85,7 +86,10 @@ async def _redis(session: ReviewSession) -> list[_Check]:
 
 async def _chroma(session: ReviewSession) -> _Check:
     try:
-        return _Check("knowledge", "ok", await (await session.knowledge()).probe())
+        knowledge = await session.knowledge()
+        version_told, why_not = await knowledge.probe(), await knowledge.keyword_only()
+        how = f"keyword search, as {why_not}" if why_not else "search by words and meaning"
+        return _Check("knowledge", "ok", f"Chroma {version_told}; {how}")
     except NotFound as error:
         return _Check("knowledge", "warning", str(error))
     except ServiceError as error:

@@ -6,6 +6,7 @@ import click
 
 from hitl_desktop.cli.output import print_json
 from hitl_desktop.cli.running import DONE, backend, json_option, run, tenant_option
+from hitl_desktop.cli.tenants_acl import acl, revoke_users
 from hitl_desktop.cli.tenants_adopt import adopt
 from hitl_desktop.cli.tenants_gateway import gateway, gateway_token
 from hitl_desktop.cli.tenants_import import import_tenants
@@ -25,12 +26,14 @@ Migrate from single-tenant keys: stop the agents, look with
   start the agents with multi-tenancy on. A killed run is gone on with.
 
 \b
-Add one: put it into ALLOWED_TENANTS of agents and reviewers, and give it a
-  user on the server (the chart makes one for each tenant in its list).
+Add one: put it into ALLOWED_TENANTS of agents and reviewers, and give it
+  users on the server with `tenants acl acme-corp` (the chart makes them for
+  each tenant in its list).
 
 \b
-Remove one: take it out of ALLOWED_TENANTS, and its user off the server. What
-  it has on the server stays until its administrator deletes it.
+Remove one: take it out of ALLOWED_TENANTS, and its users off the server with
+  `tenants revoke acme-corp`. What it has on the server stays until its
+  administrator deletes it.
 """
 
 
@@ -87,7 +90,9 @@ def _print(row: dict[str, Any]) -> None:
     click.echo(f"{row['tenant_id']:<32} {waiting:>6} pending{mark}")
 
 
+tenants.add_command(acl)
 tenants.add_command(adopt)
 tenants.add_command(gateway)
 tenants.add_command(gateway_token)
 tenants.add_command(import_tenants)
+tenants.add_command(revoke_users)

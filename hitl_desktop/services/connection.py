@@ -11,7 +11,16 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from hitl_desktop.services.errors import Interrupted, Malformed, Refused, ServiceError, TakesNoWrites, Unavailable
+from hitl_desktop.services.errors import (
+    FunctionsMissing,
+    Interrupted,
+    Malformed,
+    Refused,
+    ServiceError,
+    TakesNoWrites,
+    Unavailable,
+)
+from hitl_desktop.services.scripting import Scripting, is_missing, is_unrun
 from hitl_desktop.services.scripts import Script
 from hitl_desktop.services.topology import NotHereError, Way, following_client
 from hitl_desktop.settings.fleet import is_fleet, read_fleet
@@ -20,6 +29,12 @@ ANSWER_WITHIN = 5.0
 """Seconds in which the server must answer; a blocking read must ask for less."""
 _READ_SIZE = 256 * 1024
 _REPLICATED_WITHIN_MS = 500
+# How Redis 7.0 and, after it, Redis 7.2 and Valkey say what the user may not do inside a script, without NOPERM.
+_DENIED_INSIDE = (
+    "The user executing the script can't run this command or subcommand",
+    "The user executing the script can't access at least one of the keys",
+    "ACL failure in script: ",
+)
 
 Reply = TypeVar("Reply")
 
@@ -27,8 +42,17 @@ Reply = TypeVar("Reply")
 class Connection:
     """A narrow way to one Redis-compatible server: commands by name, scripts by their text, never a raw client."""
 
-    def __init__(self, client: Redis, address: str, way: Way | None = None, *, is_cluster: bool = False) -> None:
+    def __init__(
+        self,
+        client: Redis,
+        address: str,
+        way: Way | None = None,
+        *,
+        is_cluster: bool = False,
+        functions_first: bool = False,
+    ) -> None:
         self._client = client
+        self._scripting = Scripting(client, functions_first=functions_first)
         self.address = address
         self.is_cluster = is_cluster
         self._way = way
@@ -94,10 +118,10 @@ class Connection:
         with translated(self.address, lost=Interrupted):
             async with self._client.pipeline(transaction=False) as pipeline:
                 for keys, arguments in calls:
-                    pipeline.evalsha(script.sha, len(keys), *keys, *arguments)
+                    self._scripting.add(pipeline, script, keys, arguments)
                 replies = await pipeline.execute(raise_on_error=False)
             for place, (keys, arguments) in enumerate(calls):
-                if isinstance(replies[place], fault.NoScriptError):
+                if is_unrun(replies[place]):
                     replies[place] = await self._evaluated(script, keys, arguments)
             await self._replicated()
         return [self._error(reply) if isinstance(reply, Exception) else reply for reply in replies]
@@ -144,11 +168,7 @@ class Connection:
             return error
 
     async def _evaluate(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Any:
-        try:
-            return await self._client.evalsha(script.sha, len(keys), *keys, *arguments)
-        except fault.NoScriptError:
-            # A restarted server or a promoted replica has forgotten it; nothing ran.
-            return await self._client.eval(script.text, len(keys), *keys, *arguments)
+        return await self._scripting.run(script, keys, arguments)
 
 
 @asynccontextmanager
@@ -173,10 +193,11 @@ async def connect(url: str, key: str = "") -> AsyncIterator[Connection]:
     if is_fleet(url):
         fleet = read_fleet(url)
         client, way = following_client(fleet, key, options)
-        connection = Connection(client, fleet.shown, way, is_cluster=fleet.is_cluster)
+        named = fleet.names_user
+        connection = Connection(client, fleet.shown, way, is_cluster=fleet.is_cluster, functions_first=named)
     else:
         client = Redis.from_url(url, **options)
-        connection = Connection(client, shown_address(url))
+        connection = Connection(client, shown_address(url), functions_first=bool(urlsplit(url).username))
     try:
         yield connection
     finally:
@@ -211,8 +232,7 @@ def translated(address: str, *, lost: type[Unavailable] = Unavailable) -> Iterat
     except (fault.ConnectionError, fault.TimeoutError, OSError, asyncio.IncompleteReadError) as error:
         raise _unavailable(address, error, lost) from None
     except fault.ResponseError as error:
-        # redis-py takes the first word off the errors that it knows.
-        raise _by_word(address, f"{error.status_code or ''} {error}".lstrip()) from None
+        raise _answered(address, error) from None
     except fault.RedisError as error:
         raise Malformed(f"The server at {address} answered in a way that cannot be read: {error}.") from None
 
@@ -231,20 +251,33 @@ def _unavailable(address: str, error: Exception, lost: type[Unavailable]) -> Ser
     return Unavailable(f"The server at {address} cannot be reached; nothing was written, try again when it is back.")
 
 
+def _answered(address: str, error: fault.ResponseError) -> ServiceError:
+    text = str(error).rstrip(".")
+    if is_missing(error):
+        return FunctionsMissing(address)
+    # redis-py takes the first word off the errors that it knows.
+    if isinstance(error, (fault.OutOfMemoryError, fault.ReadOnlyError)):
+        return _takes_no_writes(address, text)
+    return _by_word(address, text)
+
+
 def _by_word(address: str, text: str) -> ServiceError:
     word = text.split(" ", 1)[0]
     if word in {"NOAUTH", "WRONGPASS"}:
         return _wrong_password(address)
-    # Inside a script, the servers word a missing permission differently, without their usual first word.
-    if word == "NOPERM" or "permission" in text.lower() or "ACL" in text:
+    if word == "NOPERM" or text.startswith(_DENIED_INSIDE):
         return _not_permitted(address, text)
     if "a non local key in a cluster" in text:
         return Refused(named_alone(address))
     if "WRONGTYPE" in text:
         return Malformed(f"A record at {address} has another type than agreed, so nothing was written: {text}.")
     if word in {"OOM", "MISCONF", "READONLY", "NOREPLICAS"}:
-        return TakesNoWrites(f"The server at {address} takes no writes at present, so nothing was written: {text}.")
+        return _takes_no_writes(address, text)
     return Refused(f"The server at {address} refused: {text}.")
+
+
+def _takes_no_writes(address: str, text: str) -> TakesNoWrites:
+    return TakesNoWrites(f"The server at {address} takes no writes at present, so nothing was written: {text}.")
 
 
 def _not_permitted(address: str, text: str) -> Refused:

@@ -5,6 +5,7 @@ ServiceError
 │   └── Interrupted   the connection was lost after sending: what was sent may have been done
 ├── Refused       the server answered and says no: wrong password, no permission
 │   └── TakesNoWrites   it takes no writes at present: out of memory or disk, read-only
+│       └── FunctionsMissing   its administrator has not loaded this version's functions
 ├── Malformed     a record cannot be read
 ├── NotFound      there is no such record
 └── Conflict      the gate cannot be decided this way any more
@@ -34,6 +35,17 @@ class Refused(ServiceError):  # noqa: N818 - as above
 
 class TakesNoWrites(Refused):
     """The server takes no writes at present: its memory or disk is full, or it is a read-only replica."""
+
+
+class FunctionsMissing(TakesNoWrites):
+    """This user may run nothing but functions, and the server lacks those of this version."""
+
+    def __init__(self, address: str) -> None:
+        load = "`hitl-desktop tenants acl --functions | redis-cli -x FUNCTION LOAD REPLACE`"
+        super().__init__(
+            f"The server at {address} lacks this version's functions, so nothing was read or written: "
+            f"its administrator loads them with {load}."
+        )
 
 
 class Malformed(ServiceError):  # noqa: N818 - as above

@@ -1,5 +1,6 @@
 """What a diagnosis asks the server: its version, and whether single-tenant data lies beside the tenants'."""
 
+from hitl_desktop.services import scripts
 from hitl_desktop.services.connection import Connection, named_alone
 from hitl_desktop.services.errors import Refused
 from hitl_desktop.tenancy import TenantNames, require_tenant
@@ -30,11 +31,31 @@ class Health:
         await self._connection.read("PING")
         try:
             told = await self._connection.read("INFO", "server")
-        except Refused:
-            return "a server that does not tell its version to this user"
+        except Refused:  # go on: what a server says to everybody who may log in, it says to this user, too
+            return await self._greeting()
         if "valkey_version" in told:
             return f"Valkey {told['valkey_version']}"
         return f"Redis {told.get('redis_version', 'of unknown version')}"
+
+    async def _hello(self) -> dict[bytes, bytes]:
+        reply = await self._connection.read("HELLO")
+        return dict(zip(reply[::2], reply[1::2], strict=True))
+
+    async def _greeting(self) -> str:
+        try:
+            told = await self._hello()
+        except Refused:
+            return "a server that does not tell its version to this user"
+        return f"{told[b'server'].decode().capitalize()} {told[b'version'].decode()}"
+
+    async def prove_scripts(self) -> None:
+        """Run a script that reads nothing, the way that this user may.
+
+        Raises:
+            ServiceError: none runs, so that gates can neither be read nor decided; or the server cannot be reached.
+        """
+        require_tenant(self._names.tenant_id)
+        await self._connection.run(scripts.READ_GATES, [], [0, 0, "", 0, 0])
 
     async def warning(self) -> str:
         """Return what to change where the server is a node of a cluster and was not named as one; else nothing.
@@ -46,10 +67,10 @@ class Health:
         if self._connection.is_cluster:
             return ""
         try:
-            told = await self._connection.read("INFO", "cluster")
+            told = await self._hello()
         except Refused:  # drop: this user may not ask
             return ""
-        return named_alone(self._connection.address) if told.get("cluster_enabled") else ""
+        return named_alone(self._connection.address) if told[b"mode"] == b"cluster" else ""
 
     async def history_id(self) -> str:
         """Return the id of the data's present history; empty if it is not told.

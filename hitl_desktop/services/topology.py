@@ -149,11 +149,8 @@ class _BySentinels(_Asking):
                 "HITL_REDIS_URL."
             )
         found = named[0].decode(), int(named[1])
-        try:
-            role = (await self._ask(self._fleet.server_url(found), "ROLE"))[0]
-        except fault.NoPermissionError:  # go on: what is no master takes no decision, either
-            return found
-        return found if role == b"master" else None
+        told = await self._ask(self._fleet.server_url(found), "HELLO")
+        return found if dict(zip(told[::2], told[1::2], strict=True))[b"role"] == b"master" else None
 
     def _misplaced(self, answer: str) -> str:
         return (

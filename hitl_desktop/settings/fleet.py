@@ -51,6 +51,11 @@ class Fleet:
         places = f"{first} and {others} more" if others else first
         return f"{self.service} by {places}" if self.service else places
 
+    @property
+    def names_user(self) -> bool:
+        """Whether it names a user, beside a password."""
+        return self._user[:1] not in {"", ":", "@"}
+
     def server_url(self, place: Place) -> str:
         """Return the URL of the data server at `place`."""
         options = [(name, value) for name, value in self._options if not name.startswith("sentinel_")]

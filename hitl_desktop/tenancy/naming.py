@@ -67,6 +67,11 @@ class TenantNames:
         """The event stream."""
         return self.key("asdlc:events")
 
+    @property
+    def key_pattern(self) -> str:
+        """The pattern of all of the tenant's keys and of nobody else's, for its users' rules on the server."""
+        return self.key("asdlc:*")
+
     def collection(self, base: str) -> str:
         """Return the Chroma collection for `base`: `{tenant}_{base}`, or the base alone in single-tenant mode.
 
@@ -92,6 +97,16 @@ class TenantNames:
             return base if self.collection(base) == name else None
         except ValueError:
             return None
+
+    def redis_user(self, role: str) -> str:
+        """Return the name of this tenant's user on the server in one role, `reviewer` or `agent`.
+
+        Raises:
+            ValueError: single-tenant mode has no such users.
+        """
+        if self.tenant_id is None:
+            raise ValueError("only a tenant has users of its own on the server")
+        return f"{self.tenant_id}-{role}"
 
     @property
     def keyring_entry(self) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """The chart, rendered by Helm itself and applied to a real server."""
 
 import json
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,10 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
+from hitl_desktop.services.acl import PASSWORD, Role, commands, set_user
 from hitl_desktop.services.connection import connect
 from hitl_desktop.services.errors import Refused
 from hitl_desktop.services.gates import Gates
 from hitl_desktop.services.history import History
+from hitl_desktop.services.scripts import LIBRARY
 from hitl_desktop.settings import KeyLayout, read_tenancy
 from hitl_desktop.tenancy import TenantContext, TenantNames
 from tests.gates import decision, gate_request, posted
@@ -89,6 +92,28 @@ def test_values_outside_the_schema_are_refused(render: Render, wrong: dict[str, 
         render(**wrong)
 
 
+def test_the_files_of_the_chart_are_those_that_the_application_makes() -> None:
+    made = runpy.run_path("packaging/chart_files.py")["chart_files"]()
+    assert {path.name: path.read_text() for path in (CHART / "files").iterdir()} == made
+
+
+@pytest.mark.parametrize("layout", list(KeyLayout))
+def test_the_users_have_the_rules_that_the_command_line_prints(render: Render, layout: KeyLayout) -> None:
+    lines = render(keyLayout=layout.value)["ConfigMap", "try-redis-users"]["data"]["users.acl"].splitlines()
+    printed = {set_user(TenantNames(tenant, layout), role) for tenant in ("acme-corp", "widgets-inc") for role in Role}
+    others = {"user default reset off", f"user admin reset on {PASSWORD} ~* &* +@all"}
+    assert set(lines) - others == {
+        line.replace("ACL SETUSER", "user").replace(f">{PASSWORD}", PASSWORD) for line in printed
+    }
+
+
+def test_single_tenant_mode_has_the_same_rules_without_a_tenant(render: Render) -> None:
+    lines = render(**{"multiTenancy.enabled": False})["ConfigMap", "try-redis-users"]["data"]["users.acl"].splitlines()
+    for role in Role:
+        rules = [TenantNames(None).key_pattern, *(f"+{name}" for name in commands(role, KeyLayout.PLAIN))]
+        assert f"user single-tenant-{role} reset on {PASSWORD} ~{' '.join(rules)}" in lines
+
+
 def users(render: Render, folder: Path, *, without: str = "", **values: Any) -> list[str]:
     """Return the lines that the server's users are made from, filled in as the chart's own script does it."""
     data = render(**values)["ConfigMap", "try-redis-users"]["data"]
@@ -108,14 +133,33 @@ def users(render: Render, folder: Path, *, without: str = "", **values: Any) -> 
     return (filled / "users.acl").read_text().splitlines()
 
 
+def load_functions(server: Server, render: Render, folder: Path, code: str = "") -> subprocess.CompletedProcess[str]:
+    """Load the functions, or `code`, as the chart's own script does it once the server runs."""
+    for name, content in render()["ConfigMap", "try-redis-functions"]["data"].items():
+        (folder / name).write_text(code if code and name.endswith(".lua") else content)
+    words: list[str | Path] = ["sh", folder / "load.sh", str(server.port), folder / "functions.lua"]
+    return subprocess.run([*words, folder / "passwords" / "admin"], capture_output=True, text=True, check=False)
+
+
+def test_functions_that_the_server_does_not_take_are_no_start(
+    server: Server, render: Render, redis_cli: Path, tmp_path: Path
+) -> None:
+    admin = next(line.split() for line in users(render, tmp_path) if line.split()[1] == "admin")
+    server.run("ACL", "SETUSER", *admin[1:])
+    assert load_functions(server, render, tmp_path, "#!lua name=damaged\nreturn").returncode
+    assert server.run("FUNCTION", "LIST") == []
+
+
 @pytest.mark.parametrize("layout", list(KeyLayout))
 async def test_a_tenants_users_reach_their_own_tenant_alone(
-    server: Server, render: Render, tmp_path: Path, layout: KeyLayout
+    server: Server, render: Render, redis_cli: Path, tmp_path: Path, layout: KeyLayout
 ) -> None:
     for line in users(render, tmp_path, keyLayout=layout.value):
         _, name, *rules = line.split()
-        if name not in {"default", "admin"}:
+        if name != "default":
             server.run("ACL", "SETUSER", name, *rules)
+    loaded = load_functions(server, render, tmp_path)
+    assert (loaded.returncode, loaded.stdout.strip()) == (0, LIBRARY), loaded.stderr
 
     def address(user: str) -> str:
         password = f"password of {user}".replace(" ", "%20")

@@ -18,7 +18,6 @@ from hitl_desktop.services.errors import (
     NotFound,
     Overdue,
     Refused,
-    TakesNoWrites,
     Unavailable,
 )
 from hitl_desktop.services.gates import Gates
@@ -75,25 +74,6 @@ async def test_the_same_decision_sent_again_writes_once(server: Server) -> None:
     assert (again.decision_id, again.status, again.reason) == (first.decision_id, first.status, first.reason)
     found = written(server, TENANT, request)
     assert len(found.log) == len(found.audit) == len(found.events) == 1
-
-
-@pytest.mark.parametrize(
-    "change",
-    [("CONFIG", "SET", "min-replicas-to-write", 1), ("CONFIG", "SET", "maxmemory", 1), ("REPLICAOF", "127.0.0.1", 1)],
-    ids=["too few replicas", "memory", "a replica"],
-)
-async def test_a_server_that_takes_no_writes_is_told_from_one_that_refuses(
-    server: Server, change: tuple[Any, ...]
-) -> None:
-    request = gate_request("A gate")
-    async with opened(server) as gates:
-        gate = await posted(gates, request)
-        server.run(*change)
-        with pytest.raises(TakesNoWrites, match="takes no writes at present"):
-            await gates.decide(decision(gate), gate)
-        (answer,) = await gates.deliver([(decision(gate), gate)])
-        assert isinstance(answer, TakesNoWrites)
-    assert written(server, TENANT, request).gate["status"] == "pending"
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))

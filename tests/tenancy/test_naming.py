@@ -1,8 +1,11 @@
+import re
+
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hitl_desktop.settings import KeyLayout
 from hitl_desktop.tenancy import TenantNames
+from tests.tenancy_ids import legacy_ids
 
 ids = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
 parts = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -39,6 +42,28 @@ def test_no_two_tenants_share_a_name(
     assert first.file_stem != second.file_stem
     assert TenantNames(None).file_stem not in {first.file_stem, second.file_stem}
     assert TenantNames(None).keyring_entry not in {first.keyring_entry, second.keyring_entry}
+
+
+@given(ids, ids, parts, st.sampled_from(KeyLayout))
+def test_a_pattern_is_of_one_tenants_keys_and_a_user_is_one_tenants(
+    one: str, other: str, part: str, layout: KeyLayout
+) -> None:
+    assume(one != other)
+    mine, theirs = TenantNames(one, layout), TenantNames(other, layout)
+    # All that a server reads as a pattern is the star at the end.
+    assert re.sub(r"[a-z0-9:{}-]", "", mine.key_pattern.removesuffix("*")) == ""
+    head = mine.key_pattern.removesuffix("*")
+    assert mine.key(f"asdlc:{part}").startswith(head)
+    assert not theirs.key(f"asdlc:{part}").startswith(head)
+    assert not TenantNames(None).key(f"asdlc:{part}").startswith(head)
+    users = {names.redis_user(role) for names in (mine, theirs) for role in ("agent", "reviewer")}
+    assert len(users) == 4
+
+
+@given(legacy_ids, st.sampled_from(KeyLayout))
+def test_no_id_of_another_grammar_widens_a_pattern(tenant: str, layout: KeyLayout) -> None:
+    assert not set("*?[]^\\") & set(TenantNames(tenant, layout).key_pattern.removesuffix("*"))
+    assert not set(" \"'<>~&@") & set(TenantNames(tenant, layout).redis_user("agent"))
 
 
 @given(ids)
