@@ -87,6 +87,11 @@ class Cluster:
         """The replica of the slot's master."""
         return self._of_slot()[1]
 
+    @property
+    def masters(self) -> list[Server]:
+        """The three masters; the second has the slot."""
+        return [self.servers[0], self.master, self.servers[2]]
+
     def start(self) -> None:
         """Start all nodes and return when they serve as one."""
         for node in self.servers:
@@ -108,7 +113,7 @@ class Cluster:
             node.start()
             join_again(node)
         processes.until(self._is_whole, "the cluster is whole", within=FAIL_OVER)
-        for node in (self.servers[0], self.master, self.servers[2]):
+        for node in self.masters:
             node.run("FLUSHALL")
 
     def close(self) -> None:
@@ -168,6 +173,11 @@ class Watched:
     def replica(self) -> Server:
         """The other one."""
         return next(server for server in self.servers if server is not self.master)
+
+    @property
+    def masters(self) -> list[Server]:
+        """The only master."""
+        return [self.master]
 
     def start(self) -> None:
         """Start all and return when the sentinels know the replica and each other."""

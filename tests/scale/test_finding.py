@@ -7,6 +7,7 @@ import ipaddress
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from cryptography import x509
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from redis.crc import key_slot
 
 from hitl_desktop.domain.decision import Verdict
+from hitl_desktop.services.acl import Role
 from hitl_desktop.services.connection import connect
 from hitl_desktop.services.errors import Refused, Unavailable
 from hitl_desktop.settings.fleet import written as place_of
@@ -24,6 +26,7 @@ from tests.gates import gate_request
 from tests.scale.fleets import Cluster, Watched, paused
 from tests.scale.reviewing import NAMES, ask, is_written_once, read, reviewing
 from tests.servers import Server, free_port
+from tests.users import SECRET, load_functions, make_user
 from tests.waiting import until
 
 SLOT = key_slot(NAMES.events.encode())
@@ -79,20 +82,33 @@ async def cut_off_sentinel(named: Server) -> AsyncIterator[str]:
         yield place_of(*server.sockets[0].getsockname())
 
 
-async def test_user_and_password_are_those_of_the_servers(fleet: Cluster | Watched) -> None:
-    # That a replica confirms is not needed to work, only wanted.
+async def test_a_reviewers_own_user_has_all_that_it_needs(fleet: Cluster | Watched) -> None:
     for server in fleet.servers:
-        server.run("ACL", "SETUSER", "rev", "on", ">s3cret/", "~*", "+@all", "-wait")
+        make_user(server, NAMES, Role.REVIEWER)
+    for server in fleet.masters:
+        load_functions(server)
+    user = quote(NAMES.redis_user(Role.REVIEWER))
     scheme, rest = fleet.url.split("://")
     request = gate_request("Retry")
     await ask(fleet, request)
-    async with reviewing(f"{scheme}://rev:s3cret%2F@{rest}", live=False) as session:
+    async with reviewing(f"{scheme}://{user}:{quote(SECRET, safe='')}@{rest}") as session:
+        await session.monitor.reached(Phase.ONLINE)
         decided = await session.decide(await read(session, request), Verdict.APPROVED)
         assert is_written_once(fleet.master, request, decided.decision_id)
-        assert "s3cret" not in session.address
-    async with connect(f"{scheme}://rev:wrong@{rest}", NAMES.events) as connection:
+        await until(lambda: not session.book.pending_ids, "the echo has come back")
+        assert SECRET not in session.address
+    async with connect(f"{scheme}://{user}:wrong@{rest}", NAMES.events) as connection:
         with pytest.raises(Refused, match="user name or password"):
             await connection.read("PING")
+
+
+async def test_a_replica_need_not_confirm_to_a_user_who_may_not_wait_for_it(watched: Watched) -> None:
+    watched.master.run("ACL", "SETUSER", "hasty", "on", ">s3cret", "~*", "+@all", "-wait")
+    request = gate_request("Retry")
+    await ask(watched, request)
+    async with reviewing(watched.url.replace("://", "://hasty:s3cret@"), live=False) as session:
+        decided = await session.decide(await read(session, request), Verdict.APPROVED)
+        assert is_written_once(watched.master, request, decided.decision_id)
 
 
 async def test_a_user_who_may_not_ask_where_the_tenant_is_is_told(cluster: Cluster) -> None:

@@ -84,8 +84,7 @@ async def test_each_tenant_is_found_on_its_own_master(
         await gates.ask(cluster.url, tenant, *requests, layout=KeyLayout.HASHTAG)
     rows = (await run("tenants", "list", "--json")).document["tenants"]
     assert [(row["tenant_id"], row["pending"]) for row in rows] == [(TENANTS[0], 1), (TENANTS[1], 2), (TENANTS[2], 3)]
-    servers = (cluster.servers[0], cluster.master, cluster.servers[2])
-    assert all(server.run("DBSIZE") > 0 for server in servers)
+    assert all(server.run("DBSIZE") > 0 for server in cluster.masters)
 
 
 def explains(told: Answer) -> bool:
@@ -106,7 +105,7 @@ async def test_one_node_with_the_plain_layout_is_told_what_to_change(
     cluster: Cluster, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HITL_KEY_LAYOUT", "plain")
-    for node in (cluster.servers[0], cluster.master, cluster.servers[2]):
+    for node in cluster.masters:
         monkeypatch.setenv("HITL_REDIS_URL", node.url)
         asked = ("gates", "request", "--type", "code", "--task", "t", "--session", "s", "--summary", "x")
         read = ("gates", "show", half_on(node))
@@ -116,7 +115,7 @@ async def test_one_node_with_the_plain_layout_is_told_what_to_change(
             assert f"HITL_REDIS_URL=redis+cluster://{node.host}:{node.port}" in told.err
     # The window of a reviewer says it, too.
     pending = TenantNames(TENANT).pending_gates
-    other = next(node for node in (cluster.servers[0], cluster.master, cluster.servers[2]) if not has(node, pending))
+    other = next(node for node in cluster.masters if not has(node, pending))
     async with reviewing(other.url, KeyLayout.PLAIN) as session:
         assert "HITL_KEY_LAYOUT=hashtag" in (await session.monitor.reached(Phase.REFUSED)).problem
 
