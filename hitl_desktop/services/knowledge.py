@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from hitl_desktop.services.chroma import ANSWER_WITHIN, Chroma, NoEmbedding, ask, connect_chroma
 from hitl_desktop.services.documents import KnowledgeDocument, KnowledgeHit, NewDocument, documents_of, is_encodable
-from hitl_desktop.services.errors import Conflict, NotFound
+from hitl_desktop.services.errors import Conflict, NotFound, Refused
 from hitl_desktop.services.meaning import Model, NoModelError, local_model
 from hitl_desktop.services.searching import KnowledgeResults, Search, words_of
 from hitl_desktop.tenancy import TenantNames, require_tenant
@@ -121,6 +121,20 @@ class KnowledgeStore:
             return str(self._client.get_version())
 
         return await self._ask(check)
+
+    async def stray_collections(self) -> tuple[str, ...]:
+        """Return the unprefixed collections of this store's bases, found beside a tenant's; none in single-tenant mode.
+
+        Raises:
+            ServiceError: as for `search`.
+        """
+        require_tenant(self._names.tenant_id)
+        if self._names.tenant_id is None:
+            return ()
+        try:
+            return await self._ask(lambda: tuple(base for base in self._bases if self._opened(unprefixed(base))))
+        except Refused:  # drop: a tenant may not look there, and then nothing of ours reads it either
+            return ()
 
     async def keyword_only(self) -> str:
         """Return the clause that says why searches look for words alone; empty where a model is there for more."""

@@ -353,6 +353,16 @@ async def test_the_probe_tells_the_version(client: Any, acme: None) -> None:
     assert (await store_of(client).probe())[0].isdigit()
 
 
+async def test_unprefixed_collections_beside_a_tenants_are_named(client: Any) -> None:
+    with TenantContext.tenant_scope("acme-corp"):
+        await store_of(client).put(DOCUMENTS, [new("1", "own")])
+        assert await store_of(client).stray_collections() == ()
+    await store_of(client, None).put(SPECS, [new("2", "left behind")])
+    assert await store_of(client, None).stray_collections() == ()
+    with TenantContext.tenant_scope("acme-corp"):
+        assert await store_of(client).stray_collections() == (SPECS,)
+
+
 async def test_a_tenant_adopts_what_single_tenant_mode_left(client: Any) -> None:
     await store_of(client, None).put(DOCUMENTS, [new("d-1", "Retry with jitter")])
     with TenantContext.tenant_scope("acme-corp"):
