@@ -56,7 +56,7 @@ def gate_request(summary: str, *, gate_type: str = "hitl_4_code", expires_in: fl
 async def ask(url: str, tenant_id: str, *requests: GateRequest, layout: KeyLayout = KeyLayout.PLAIN) -> None:
     """Post gates for `tenant_id` on the server at `url`."""
     names = TenantNames(tenant_id, layout)
-    async with connect(url, names.events) as connection:
+    async with connect(url, key=names.events) as connection:
         with TenantContext.tenant_scope(tenant_id):
             gates = Gates(connection, names)
             for request in requests:

@@ -172,7 +172,7 @@ class Connection:
 
 
 @asynccontextmanager
-async def connect(url: str, key: str = "") -> AsyncIterator[Connection]:
+async def connect(url: str, *, key: str = "") -> AsyncIterator[Connection]:
     """Yield a connection to the server at `url`; connecting happens at the first command.
 
     redis-py repeats a command up to ten times after a lost connection, which doubles every write that did run: retries
@@ -190,16 +190,15 @@ async def connect(url: str, key: str = "") -> AsyncIterator[Connection]:
         "socket_read_size": _READ_SIZE,
         "driver_info": None,
     }
-    if is_fleet(url):
-        fleet = read_fleet(url)
-        client, way = following_client(fleet, key, options)
-        named = fleet.names_user
-        connection = Connection(client, fleet.shown, way, is_cluster=fleet.is_cluster, functions_first=named)
+    fleet = read_fleet(url) if is_fleet(url) else None
+    if fleet is None:
+        client, way = Redis.from_url(url, **options), None
     else:
-        client = Redis.from_url(url, **options)
-        connection = Connection(client, shown_address(url), functions_first=bool(urlsplit(url).username))
+        client, way = following_client(fleet, key, options)
+    named = bool(urlsplit(url).username) if fleet is None else fleet.names_user
+    is_cluster = fleet is not None and fleet.is_cluster
     try:
-        yield connection
+        yield Connection(client, shown_address(url), way, is_cluster=is_cluster, functions_first=named)
     finally:
         await client.aclose(close_connection_pool=True)
 

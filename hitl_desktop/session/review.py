@@ -341,8 +341,8 @@ async def open_session(
     scope = nullcontext() if chosen is None else TenantContext.tenant_scope(chosen, config.allowed_tenants)
     async with AsyncExitStack() as stack:
         stack.enter_context(scope)
-        connection = await stack.enter_async_context(connect(backend.redis_url, names.events))
-        stream = await stack.enter_async_context(connect(backend.redis_url, names.events))
+        connection = await stack.enter_async_context(connect(backend.redis_url, key=names.events))
+        stream = await stack.enter_async_context(connect(backend.redis_url, key=names.events))
         disk = await stack.enter_async_context(open_store(backend.settings, names))
         session = ReviewSession(backend, names, connection, stream, disk)
         if not live:

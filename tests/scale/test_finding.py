@@ -38,7 +38,7 @@ def at(server: Server) -> str:
 
 async def port_of(url: str) -> int:
     """Return the port of the server to which a connection of the tenant leads."""
-    async with connect(url, NAMES.events) as connection:
+    async with connect(url, key=NAMES.events) as connection:
         told = await connection.read("INFO", "server")
         return int(told["tcp_port"])
 
@@ -97,7 +97,7 @@ async def test_a_reviewers_own_user_has_all_that_it_needs(fleet: Cluster | Watch
         assert is_written_once(fleet.master, request, decided.decision_id)
         await until(lambda: not session.book.pending_ids, "the echo has come back")
         assert SECRET not in session.address
-    async with connect(f"{scheme}://{user}:wrong@{rest}", NAMES.events) as connection:
+    async with connect(f"{scheme}://{user}:wrong@{rest}", key=NAMES.events) as connection:
         with pytest.raises(Refused, match="user name or password"):
             await connection.read("PING")
 
@@ -114,7 +114,7 @@ async def test_a_replica_need_not_confirm_to_a_user_who_may_not_wait_for_it(watc
 async def test_a_user_who_may_not_ask_where_the_tenant_is_is_told(cluster: Cluster) -> None:
     for server in cluster.servers:
         server.run("ACL", "SETUSER", "blind", "on", ">s3cret", "~*", "+@all", "-cluster|slots")
-    async with connect(cluster.url.replace("://", "://blind:s3cret@"), NAMES.events) as connection:
+    async with connect(cluster.url.replace("://", "://blind:s3cret@"), key=NAMES.events) as connection:
         with pytest.raises(Refused, match="may not ask where"):
             await connection.read("PING")
 
@@ -152,7 +152,7 @@ async def test_a_tenant_that_moves_to_another_node_is_followed(cluster: Cluster)
 
 
 async def test_no_connection_stays_with_a_server_that_was_left(cluster: Cluster) -> None:
-    async with connect(cluster.url, NAMES.events) as connection:
+    async with connect(cluster.url, key=NAMES.events) as connection:
 
         async def ports() -> set[int]:
             together = await asyncio.gather(*(connection.read("INFO", "server") for _ in range(3)))
@@ -208,9 +208,9 @@ async def test_a_cluster_over_tls(home: Path, tls_server: str) -> None:
         server.run("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
         processes.until(lambda: b"cluster_state:ok" in server.run("CLUSTER", "INFO"), "the cluster serves")
         url = f"rediss+cluster://127.0.0.1:{port}?ssl_ca_certs={certificate}"
-        async with connect(url, NAMES.events) as connection:
+        async with connect(url, key=NAMES.events) as connection:
             assert await connection.read("XLEN", NAMES.events) == 0
-        async with connect(f"redis+cluster://127.0.0.1:{port}", NAMES.events) as connection:
+        async with connect(f"redis+cluster://127.0.0.1:{port}", key=NAMES.events) as connection:
             with pytest.raises(Unavailable):
                 await connection.read("PING")
 
