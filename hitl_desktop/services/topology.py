@@ -18,7 +18,7 @@ from redis.asyncio.connection import parse_url
 from redis.crc import key_slot
 
 from hitl_desktop.services.errors import Refused, Unavailable
-from hitl_desktop.settings.fleet import Fleet, Place
+from hitl_desktop.settings.fleet import Fleet, Place, written
 
 _ASKED_WITHIN = 2.0
 _ELSEWHERE = (fault.AskError, fault.TryAgainError, fault.ClusterDownError, fault.ReadOnlyError)
@@ -69,16 +69,19 @@ class _Asking:
         """Return where the server is, by the first place that can tell.
 
         Raises:
-            Refused: a place asked is of another kind, or wants a password.
+            redis.exceptions.AuthenticationError: the user name or password is refused.
+            Refused: a place asked is of another kind, or does not permit it.
             Unavailable: none could tell.
         """
         for place in tuple(self._places):
             try:
                 found = await self._found(place)
-            except (fault.AuthenticationError, fault.NoPermissionError):
+            except fault.AuthenticationError:
+                raise
+            except fault.NoPermissionError as error:
                 raise Refused(
-                    f"A server of {self._fleet.shown} refused the user name or password, or its user may not ask where "
-                    "the tenant's server is; nothing was read or written."
+                    f"The user may not ask where in {self._fleet.shown} the tenant's gates are, so nothing was read or "
+                    f"written: {str(error).rstrip('.')}."
                 ) from None
             except (fault.ConnectionError, fault.TimeoutError, OSError, asyncio.IncompleteReadError):
                 continue  # ask the next: this one is away
@@ -139,10 +142,7 @@ class _BySentinels(_Asking):
     """The master of a service, by any sentinel, if it is one: a sentinel that was cut off names the old one."""
 
     async def _found(self, place: Place) -> Place | None:
-        none: dict[str, Any] = {"username": None, "password": None}
-        named = await self._ask(
-            self._fleet.sentinel_url(place), "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._fleet.service, **none
-        )
+        named = await self._named(place)
         if named is None:
             raise Refused(
                 f"The sentinels of {self._fleet.shown} know no master of that name; nothing was read or written, check "
@@ -151,6 +151,18 @@ class _BySentinels(_Asking):
         found = named[0].decode(), int(named[1])
         told = await self._ask(self._fleet.server_url(found), "HELLO")
         return found if dict(zip(told[::2], told[1::2], strict=True))[b"role"] == b"master" else None
+
+    async def _named(self, place: Place) -> Any:
+        # Whoever logs in to the servers is nobody to a sentinel.
+        nobody: dict[str, Any] = {"username": None, "password": None}
+        ask = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._fleet.service)
+        try:
+            return await self._ask(self._fleet.sentinel_url(place), *ask, **nobody)
+        except fault.AuthenticationError:
+            raise Refused(
+                f"The sentinel at {written(*place)} refused the password, so nothing was read or written: give "
+                "HITL_REDIS_URL its own as sentinel_password, with sentinel_username where it has users."
+            ) from None
 
     def _misplaced(self, answer: str) -> str:
         return (

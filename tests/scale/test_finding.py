@@ -115,7 +115,7 @@ async def test_a_user_who_may_not_ask_where_the_tenant_is_is_told(cluster: Clust
     for server in cluster.servers:
         server.run("ACL", "SETUSER", "blind", "on", ">s3cret", "~*", "+@all", "-cluster|slots")
     async with connect(cluster.url.replace("://", "://blind:s3cret@"), key=NAMES.events) as connection:
-        with pytest.raises(Refused, match="may not ask where"):
+        with pytest.raises(Refused, match=r"may not ask where .* nothing was read"):
             await connection.read("PING")
 
 
@@ -126,7 +126,7 @@ async def test_sentinels_may_have_a_password_of_their_own(watched: Watched) -> N
     sentinel.run("ACL", "SETUSER", "asking", "on", ">watch&me", "+@all")
     try:
         url = f"redis+sentinel://{at(sentinel)}/gates"
-        with pytest.raises(Refused, match="user name or password"):
+        with pytest.raises(Refused, match="give HITL_REDIS_URL its own as sentinel_password"):
             await port_of(url)
         assert await port_of(f"{url}?sentinel_username=asking&sentinel_password=watch%26me") == watched.master.port
     finally:
