@@ -20,10 +20,12 @@ from hitl_desktop.services.errors import (
     TakesNoWrites,
     Unavailable,
 )
+from hitl_desktop.services.login import AtConnecting, Credentials, log_in, of_address, without_login
 from hitl_desktop.services.scripting import Scripting, is_missing, is_unrun
 from hitl_desktop.services.scripts import Script
 from hitl_desktop.services.topology import NotHereError, Way, following_client
 from hitl_desktop.settings.fleet import is_fleet, read_fleet
+from hitl_desktop.tenancy import TenantContext
 
 ANSWER_WITHIN = 5.0
 """Seconds in which the server must answer; a blocking read must ask for less."""
@@ -46,13 +48,13 @@ class Connection:
         self,
         client: Redis,
         address: str,
+        is_named: Callable[[], bool],
         way: Way | None = None,
         *,
         is_cluster: bool = False,
-        functions_first: bool = False,
     ) -> None:
         self._client = client
-        self._scripting = Scripting(client, functions_first=functions_first)
+        self._scripting = Scripting(client, is_named)
         self.address = address
         self.is_cluster = is_cluster
         self._way = way
@@ -172,7 +174,7 @@ class Connection:
 
 
 @asynccontextmanager
-async def connect(url: str, *, key: str = "") -> AsyncIterator[Connection]:
+async def connect(url: str, credentials: Credentials = of_address, *, key: str = "") -> AsyncIterator[Connection]:
     """Yield a connection to the server at `url`; connecting happens at the first command.
 
     redis-py repeats a command up to ten times after a lost connection, which doubles every write that did run: retries
@@ -180,8 +182,11 @@ async def connect(url: str, *, key: str = "") -> AsyncIterator[Connection]:
 
     Args:
         url: one server's (redis, rediss or unix), or a cluster's or sentinels' (`settings/fleet.py`).
+        credentials: are asked at each connecting who logs in; where they return None, it is whom `url` names.
         key: any key of the tenant, by which its server in a cluster is found.
     """
+    fleet = read_fleet(url) if is_fleet(url) else None
+    login = AtConnecting(credentials, url if fleet is None else fleet.server_url(fleet.seeds[0]))
     options: dict[str, Any] = {
         "protocol": 2,
         "retry": Retry(NoBackoff(), 0),
@@ -189,16 +194,16 @@ async def connect(url: str, *, key: str = "") -> AsyncIterator[Connection]:
         "socket_connect_timeout": ANSWER_WITHIN,
         "socket_read_size": _READ_SIZE,
         "driver_info": None,
+        "credential_provider": login,
+        "redis_connect_func": log_in,
     }
-    fleet = read_fleet(url) if is_fleet(url) else None
     if fleet is None:
-        client, way = Redis.from_url(url, **options), None
+        client, way = Redis.from_url(without_login(url), **options), None
     else:
-        client, way = following_client(fleet, key, options)
-    named = bool(urlsplit(url).username) if fleet is None else fleet.names_user
+        client, way = following_client(fleet.without_login(), key, options)
     is_cluster = fleet is not None and fleet.is_cluster
     try:
-        yield Connection(client, shown_address(url), way, is_cluster=is_cluster, functions_first=named)
+        yield Connection(client, shown_address(url), lambda: login.is_named, way, is_cluster=is_cluster)
     finally:
         await client.aclose(close_connection_pool=True)
 
@@ -293,4 +298,8 @@ def named_alone(address: str) -> str:
 
 
 def _wrong_password(address: str) -> Refused:
-    return Refused(f"The server at {address} refused the user name or password; nothing was read or written.")
+    refused = f"The server at {address} refused the user name or password; nothing was read or written"
+    if not TenantContext.is_set():
+        return Refused(f"{refused}, check HITL_REDIS_URL or REDIS_PASSWORD.")
+    tenant_id = TenantContext.get_current_tenant()
+    return Refused(f"{refused}, give it the right ones with `hitl-desktop tenants login {tenant_id}`.")

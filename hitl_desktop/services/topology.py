@@ -154,7 +154,7 @@ class _BySentinels(_Asking):
 
     async def _named(self, place: Place) -> Any:
         # Whoever logs in to the servers is nobody to a sentinel.
-        nobody: dict[str, Any] = {"username": None, "password": None}
+        nobody: dict[str, Any] = {"credential_provider": None, "redis_connect_func": None}
         ask = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._fleet.service)
         try:
             return await self._ask(self._fleet.sentinel_url(place), *ask, **nobody)

@@ -8,7 +8,7 @@ sentinels that have a password of their own get it as `sentinel_username` and `s
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, quote, urlencode
 
 SCHEMES = ("redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel")
@@ -51,10 +51,9 @@ class Fleet:
         places = f"{first} and {others} more" if others else first
         return f"{self.service} by {places}" if self.service else places
 
-    @property
-    def names_user(self) -> bool:
-        """Whether it names a user, beside a password."""
-        return self._user[:1] not in {"", ":", "@"}
+    def without_login(self) -> "Fleet":
+        """Return the same without the user and password of the servers."""
+        return replace(self, _user="")
 
     def server_url(self, place: Place) -> str:
         """Return the URL of the data server at `place`."""

@@ -35,10 +35,12 @@ def paused(server: Server) -> Iterator[None]:
 
 
 def is_replica_of(server: Server, master: Server) -> bool:
-    """Whether `server` follows `master`, and has all of its data."""
+    """Whether `server` follows `master` and has all of its data, and the master sends it what is new."""
     with contextlib.suppress(redis.RedisError):
-        told = server.run("INFO", "replication")
-        return bool(told.get("master_port") == master.port and told.get("master_link_status") == "up")
+        told, first = (one.run("INFO", "replication") for one in (server, master))
+        is_up = told.get("master_port") == master.port and told.get("master_link_status") == "up"
+        # A master holds back what is new until the replica has first reported, up to a second after the link is up.
+        return bool(is_up and first.get("slave0", {}).get("state") == "online")
     return False
 
 
