@@ -102,6 +102,18 @@ async def test_a_reviewers_own_user_has_all_that_it_needs(fleet: Cluster | Watch
             await connection.read("PING")
 
 
+async def test_a_login_from_the_keyring_is_that_of_the_servers_alone(fleet: Cluster | Watched) -> None:
+    for server in fleet.servers:
+        server.run("ACL", "SETUSER", "kept", "on", ">s3cret", "~*", "+@all")
+
+    async def kept() -> tuple[str, str]:
+        return "kept", "s3cret"
+
+    # No sentinel knows that user.
+    async with connect(fleet.url, kept, key=NAMES.events) as connection:
+        assert await connection.read("ACL", "WHOAMI") == b"kept"
+
+
 async def test_a_replica_need_not_confirm_to_a_user_who_may_not_wait_for_it(watched: Watched) -> None:
     watched.master.run("ACL", "SETUSER", "hasty", "on", ">s3cret", "~*", "+@all", "-wait")
     request = gate_request("Retry")
