@@ -11,14 +11,19 @@ import pytest
 import redis
 
 from hitl_desktop.cli import main
-from hitl_desktop.settings import KeyLayout
+from hitl_desktop.services.acl import Role
+from hitl_desktop.services.errors import Refused
+from hitl_desktop.session.login import check_login
+from hitl_desktop.settings import KeyLayout, read_settings
+from hitl_desktop.store.credentials import Login, Service
 from hitl_desktop.sync.monitor import Phase
 from hitl_desktop.tenancy import TenantNames
 from tests import gates
 from tests.gates import TENANT, gate_request
 from tests.scale.fleets import Cluster, Watched
-from tests.scale.reviewing import ask, is_written_once, key_file, reviewing, written
+from tests.scale.reviewing import NAMES, ask, is_written_once, key_file, reviewing, written
 from tests.servers import Server
+from tests.users import SECRET, make_user
 
 # Each in the slots of another master.
 TENANTS = ("acme-corp", "globex", "hooli")
@@ -154,6 +159,21 @@ async def test_one_node_with_the_right_layout_is_told_or_warned_of(
     warned = await run("doctor")
     assert warned.code == 0
     assert f"HITL_REDIS_URL=redis+cluster://{own.host}:{own.port}" in warned.out
+
+
+async def test_users_are_each_servers_own(cluster: Cluster, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for server in cluster.servers:
+        make_user(server, NAMES, Role.REVIEWER)
+    login = Login("", SECRET, NAMES.redis_user(Role.REVIEWER))
+    monkeypatch.setenv("HITL_REDIS_URL", cluster.url)
+    await check_login(read_settings(), NAMES, Service.REDIS, login)
+    told = await run("tenants", "revoke", TENANT)
+    assert (told.code, "nothing was switched off" in told.err) == (2, True)
+    for server in cluster.servers:
+        monkeypatch.setenv("HITL_REDIS_URL", server.url)
+        assert (await run("tenants", "revoke", TENANT)).code == 0
+    with pytest.raises(Refused):
+        await check_login(read_settings(), NAMES, Service.REDIS, login)
 
 
 async def test_adopting_is_refused_in_a_cluster(cluster: Cluster, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
