@@ -75,6 +75,8 @@ def _missing() -> dict[str, tuple[str, str]]:
         missing["helm"] = ("tests of the chart", "none: Helm's wheel is for Linux on x86-64")
     if not desktop.has_small_disk():
         missing["small_disk"] = ("tests of a full disk", "none: Linux with user namespaces")
+    if "redis" not in servers.available():
+        missing["tls_server"] = ("tests over TLS", "redis-server")
     if shutil.which("redis-cli") is None:
         missing["redis_cli"] = ("tests with redis-cli", "redis-tools")
     if not desktop.has_secret_service():
@@ -243,6 +245,12 @@ def server(request: pytest.FixtureRequest, _servers: dict[str, servers.Server]) 
 def valkey(_servers: dict[str, servers.Server]) -> servers.Server:
     """A running, empty server of the kind that is always there, for tests in which the kind does not matter."""
     return _flushed(_servers, "valkey")
+
+
+@pytest.fixture
+def tls_server() -> str:
+    """The kind of the server that is built with TLS, which the development tools do not bring."""
+    return "redis"
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from hitl_desktop.domain.time import format_time
 from hitl_desktop.services.connection import connect
 from hitl_desktop.services.encoding import GateRequest
 from hitl_desktop.services.gates import Gates
+from hitl_desktop.settings import KeyLayout
 from hitl_desktop.tenancy import TenantContext, TenantNames
 from tests.servers import Server
 
@@ -52,11 +53,12 @@ def gate_request(summary: str, *, gate_type: str = "hitl_4_code", expires_in: fl
     )
 
 
-async def ask(url: str, tenant_id: str, *requests: GateRequest) -> None:
+async def ask(url: str, tenant_id: str, *requests: GateRequest, layout: KeyLayout = KeyLayout.PLAIN) -> None:
     """Post gates for `tenant_id` on the server at `url`."""
-    async with connect(url) as connection:
+    names = TenantNames(tenant_id, layout)
+    async with connect(url, key=names.events) as connection:
         with TenantContext.tenant_scope(tenant_id):
-            gates = Gates(connection, TenantNames(tenant_id))
+            gates = Gates(connection, names)
             for request in requests:
                 await gates.request(request)
 
@@ -72,9 +74,9 @@ class Written:
     events: list[dict[str, str]]
 
 
-def written(server: Server, tenant_id: str, request: GateRequest) -> Written:
+def written(server: Server, tenant_id: str, request: GateRequest, layout: KeyLayout = KeyLayout.PLAIN) -> Written:
     """Return what the server has about `request`, of log, audit and events only what came after the request itself."""
-    prefix = f"tenant:{tenant_id}:asdlc"
+    prefix = f"tenant:{tenant_id}:asdlc" if layout is KeyLayout.PLAIN else f"tenant:{{{tenant_id}}}:asdlc"
     with server.client(decode_responses=True) as client:
         raw_log: Any = client.lrange(f"{prefix}:decision_log:{request.task_id}", 0, -1)
         log = [json.loads(entry) for entry in raw_log]

@@ -47,6 +47,8 @@ class Server:
     host: str = "127.0.0.1"
     port: int = 0
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="hitl-db-")))
+    lines: tuple[str, ...] = ('save ""',)
+    arguments: tuple[str, ...] = ()
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -94,8 +96,8 @@ class Server:
         """Start the server and return when it answers; nothing happens when it runs already."""
         if self.is_running:
             return
-        self.port = self.port or _free_port()
-        self._process = processes.start([available()[self.kind], self._configuration()])
+        self.port = self.port or free_port()
+        self._process = processes.start([available()[self.kind], self._configuration(), *self.arguments])
         processes.until(self._answers, f"{self.kind} answers on port {self.port}")
         # Whatever `stop` had saved is loaded; a later start after `kill` begins empty.
         (self.folder / "dump.rdb").unlink(missing_ok=True)
@@ -148,6 +150,7 @@ class Server:
         self.start()
         commands: list[tuple[str, ...]] = [
             ("CLIENT", "UNPAUSE"),
+            ("REPLICAOF", "NO", "ONE"),
             ("CONFIG", "SET", "requirepass", "", "maxmemory", "0", "min-replicas-to-write", "0"),
             ("ACL", "SETUSER", "default", "reset", "on", "nopass", "~*", "&*", "+@all"),
             ("FLUSHALL", "SYNC"),
@@ -171,8 +174,8 @@ class Server:
             f"dir {self.folder}",
             f"logfile {self.folder / 'log'}",
             f"user {_ADMIN} on >{_ADMIN} ~* &* +@all",
-            'save ""',
             *(("appendonly yes", "appendfsync always") if self.append_only else ()),
+            *self.lines,
         )
         file = self.folder / "conf"
         file.write_text("\n".join(lines))
@@ -186,7 +189,7 @@ class Server:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
     while True:
         port = random.choice(_PORTS)  # noqa: S311 - any free port will do
         with socket.socket() as probe:

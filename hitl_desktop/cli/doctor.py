@@ -105,9 +105,12 @@ async def _redis(session: ReviewSession) -> list[_Check]:
         await session.health.prove_scripts()
         stray = await session.health.stray_keys()
         waiting = await session.count_pending()
+        warning = await session.health.warning()
     except ServiceError as error:
         return [_Check("server", "failed", str(error))]
     checks = [_Check("server", "ok", f"{told} at {session.address}; {waiting} gates wait")]
+    if warning:
+        checks.append(_Check("cluster", "warning", warning))
     if stray:
         checks.append(_stray(session, stray))
     return checks

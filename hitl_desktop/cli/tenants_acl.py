@@ -9,6 +9,7 @@ from hitl_desktop.services.connection import connect
 from hitl_desktop.services.errors import NotFound
 from hitl_desktop.services.scripts import LIBRARY, function_library
 from hitl_desktop.settings import Settings, SettingsError, read_settings
+from hitl_desktop.settings.fleet import is_fleet
 from hitl_desktop.tenancy import TenancyError, TenantContext, TenantNames, validate_tenant
 
 _ROLES = click.Choice([role.value for role in Role])
@@ -77,6 +78,12 @@ async def _revoke(tenant: str, role: str | None, *, as_json: bool) -> int:
     settings, names = _named(tenant)
     if settings.redis_url is None:
         raise Failure("The local workspace has no users: name the server in HITL_REDIS_URL.", USAGE)
+    if is_fleet(settings.redis_url):
+        raise Failure(
+            "Each of several servers has users of its own, so nothing was switched off: run this for one after the "
+            "other, each named as HITL_REDIS_URL=redis://….",
+            USAGE,
+        )
     ended: dict[str, int] = {}
     absent: list[NotFound] = []
     with TenantContext.tenant_scope(tenant, settings.allowed_tenants):

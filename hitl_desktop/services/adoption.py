@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from hitl_desktop.services import scripts
 from hitl_desktop.services.connection import Connection
-from hitl_desktop.services.errors import NotFound
+from hitl_desktop.services.errors import NotFound, Refused
 from hitl_desktop.services.scripts import Script
 from hitl_desktop.tenancy import TenantNames, require_tenant
 from hitl_desktop.tenancy.naming import UNPREFIXED_KEYS, is_session
@@ -68,9 +68,15 @@ class Adoption:
 
         Raises:
             NotFound: there is no tenant to adopt anything.
+            Refused: the server is a cluster.
             ServiceError: the keys cannot be read.
         """
         tenant_id = self._tenant()
+        if self._connection.is_cluster:
+            raise Refused(
+                "Keys without a prefix cannot be adopted in a cluster, which has them and the tenant's on different "
+                "nodes; nothing was written: adopt on a single server, and move its data to the cluster afterwards."
+            )
         keys: set[bytes] = set()
         cursor: int | bytes = b"0"
         while True:

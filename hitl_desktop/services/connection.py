@@ -1,9 +1,9 @@
 """The connection to one tenant's Redis: retries off, bounded waits, errors typed by cause."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import redis.exceptions as fault
@@ -23,6 +23,8 @@ from hitl_desktop.services.errors import (
 from hitl_desktop.services.login import AtConnecting, Credentials, log_in, of_address, without_login
 from hitl_desktop.services.scripting import Scripting, is_missing, is_unrun
 from hitl_desktop.services.scripts import Script
+from hitl_desktop.services.topology import NotHereError, Way, following_client
+from hitl_desktop.settings.fleet import is_fleet, read_fleet
 from hitl_desktop.tenancy import TenantContext
 
 ANSWER_WITHIN = 5.0
@@ -31,6 +33,7 @@ _READ_SIZE = 256 * 1024
 _MISSHAPEN = (TypeError, ValueError, LookupError, AttributeError, RecursionError, OverflowError)
 """What a reply of another shape than agreed raises while it is taken apart."""
 _FOR_NOW = frozenset({"OOM", "MISCONF", "READONLY", "NOREPLICAS", "BUSY"})
+_REPLICATED_WITHIN_MS = 500
 # How Redis 7.0 and, after it, Redis 7.2 and Valkey say what the user may not do inside a script, without NOPERM.
 _DENIED_INSIDE = (
     "The user executing the script can't run this command or subcommand",
@@ -38,17 +41,33 @@ _DENIED_INSIDE = (
     "ACL failure in script: ",
 )
 
+Reply = TypeVar("Reply")
+
 
 class Connection:
     """A narrow way to one Redis-compatible server: commands by name, scripts by their text, never a raw client."""
 
     def __init__(
-        self, client: Redis, address: str, is_named: Callable[[], bool], away: Callable[[], bool] = lambda: False
+        self,
+        client: Redis,
+        address: str,
+        is_named: Callable[[], bool],
+        away: Callable[[], bool] = lambda: False,
+        way: Way | None = None,
+        *,
+        is_cluster: bool = False,
     ) -> None:
         self._client = client
         self._scripting = Scripting(client, is_named)
         self._away = away
         self.address = address
+        self.is_cluster = is_cluster
+        self._way = way
+
+    @property
+    def turn(self) -> int:
+        """A number that changes whenever another of several servers may be the tenant's; one alone stays the same."""
+        return 0 if self._way is None else self._way.turn
 
     def _stay_offline(self) -> None:
         """Raise Unavailable while the reviewer works offline, so that nothing uses the network by oversight."""
@@ -63,7 +82,7 @@ class Connection:
         """
         self._stay_offline()
         with translated(self.address):
-            return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
+            return await self._followed(self._client.execute_command, *command)
 
     async def read_together(self, commands: Sequence[tuple[bytes | str | float, ...]]) -> list[Any]:
         """Send several commands that only read as one transaction, and return their replies.
@@ -73,10 +92,7 @@ class Connection:
         """
         self._stay_offline()
         with translated(self.address):
-            async with self._client.pipeline(transaction=True) as pipeline:
-                for command in commands:
-                    pipeline.execute_command(*command)
-                return await pipeline.execute()
+            return await self._followed(self._transaction, commands)
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Any:
         """Run a script that only reads, and return its reply.
@@ -86,7 +102,7 @@ class Connection:
         """
         self._stay_offline()
         with translated(self.address):
-            return await self._evaluate(script, keys, arguments)
+            return await self._followed(self._evaluate, script, keys, arguments)
 
     async def write(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Any:
         """Run a script that writes, exactly once or not at all, and return its reply.
@@ -98,7 +114,9 @@ class Connection:
         """
         await self.read("PING")
         with translated(self.address, lost=Interrupted):
-            return await self._evaluate(script, keys, arguments)
+            reply = await self._followed(self._evaluate, script, keys, arguments)
+            await self._replicated()
+        return reply
 
     async def write_together(
         self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[bytes | str | int]]]
@@ -120,7 +138,36 @@ class Connection:
             for place, (keys, arguments) in enumerate(calls):
                 if is_unrun(replies[place]):
                     replies[place] = await self._evaluated(script, keys, arguments)
+            await self._replicated()
         return [self._error(reply) if isinstance(reply, Exception) else reply for reply in replies]
+
+    async def _transaction(self, commands: Sequence[tuple[bytes | str | float, ...]]) -> list[Any]:
+        async with self._client.pipeline(transaction=True) as pipeline:
+            for command in commands:
+                pipeline.execute_command(*command)
+            return await pipeline.execute()
+
+    async def _followed(self, send: Callable[..., Awaitable[Reply]], *arguments: Any) -> Reply:
+        """Send, and once more where the tenant is elsewhere by now: who says so did nothing."""
+        try:
+            return await send(*arguments)
+        except NotHereError:
+            return await send(*arguments)
+
+    async def _replicated(self) -> None:
+        """Wait until a replica has what was written, so that a fail-over keeps it; without a replica, not for long.
+
+        What no replica has confirmed counts all the same: the outbox looks for it once the server is another one.
+        """
+        if self._way is None:
+            return
+        async with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.execute_command("PING")  # WAIT is about the latest command of its own connection
+            pipeline.execute_command("WAIT", 1, _REPLICATED_WITHIN_MS)
+            waited = (await pipeline.execute(raise_on_error=False))[-1]
+        if isinstance(waited, fault.ResponseError) and not isinstance(waited, fault.NoPermissionError):
+            # It is a replica by now, and may have lost what it has just written.
+            raise fault.ConnectionError(str(waited))
 
     async def _evaluated(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Any:
         try:
@@ -141,38 +188,46 @@ class Connection:
 
 @asynccontextmanager
 async def connect(
-    url: str, credentials: Credentials = of_address, away: Callable[[], bool] = lambda: False
+    url: str, credentials: Credentials = of_address, away: Callable[[], bool] = lambda: False, *, key: str = ""
 ) -> AsyncIterator[Connection]:
-    """Yield a connection to the server at `url` (redis, rediss or unix); connecting happens at the first command.
-
-    `credentials` are asked at each connecting who logs in; the user name and password of `url` count where they return
-    None.
-
-    While `away` returns True, the network is left alone and every call raises Unavailable.
+    """Yield a connection to the server at `url`; connecting happens at the first command.
 
     redis-py repeats a command up to ten times after a lost connection, which doubles every write that did run: retries
     are off here, and whoever may repeat does so by id.
+
+    Args:
+        url: one server's (redis, rediss or unix), or a cluster's or sentinels' (`settings/fleet.py`).
+        credentials: are asked at each connecting who logs in; where they return None, it is whom `url` names.
+        away: while it returns True, the network is left alone and every call raises Unavailable.
+        key: any key of the tenant, by which its server in a cluster is found.
     """
-    login = AtConnecting(credentials, url)
-    client: Redis = Redis.from_url(
-        without_login(url),
-        protocol=2,
-        retry=Retry(NoBackoff(), 0),
-        socket_timeout=ANSWER_WITHIN,
-        socket_connect_timeout=ANSWER_WITHIN,
-        socket_read_size=_READ_SIZE,
-        driver_info=None,
-        credential_provider=login,
-        redis_connect_func=log_in,
-    )
+    fleet = read_fleet(url) if is_fleet(url) else None
+    login = AtConnecting(credentials, url if fleet is None else fleet.server_url(fleet.seeds[0]))
+    options: dict[str, Any] = {
+        "protocol": 2,
+        "retry": Retry(NoBackoff(), 0),
+        "socket_timeout": ANSWER_WITHIN,
+        "socket_connect_timeout": ANSWER_WITHIN,
+        "socket_read_size": _READ_SIZE,
+        "driver_info": None,
+        "credential_provider": login,
+        "redis_connect_func": log_in,
+    }
+    if fleet is None:
+        client, way = Redis.from_url(without_login(url), **options), None
+    else:
+        client, way = following_client(fleet.without_login(), key, options)
+    is_cluster = fleet is not None and fleet.is_cluster
     try:
-        yield Connection(client, shown_address(url), lambda: login.is_named, away)
+        yield Connection(client, shown_address(url), lambda: login.is_named, away, way, is_cluster=is_cluster)
     finally:
         await client.aclose(close_connection_pool=True)
 
 
 def shown_address(url: str) -> str:
     """Return `url` as it may be shown and logged: without user name and password."""
+    if is_fleet(url):
+        return read_fleet(url).shown
     parts = urlsplit(url)
     if parts.scheme == "unix":
         return parts.path
@@ -188,6 +243,12 @@ def translated(address: str, *, lost: type[Unavailable] = Unavailable) -> Iterat
         raise _not_permitted(address, str(error)) from None
     except (fault.AuthenticationError, fault.AuthorizationError):
         raise _wrong_password(address) from None
+    except (NotHereError, fault.MasterDownError):
+        raise Unavailable(
+            f"The tenant's gates are moving to another server of {address}; nothing was written, try again shortly."
+        ) from None
+    except (fault.AskError, fault.TryAgainError, fault.ClusterDownError, fault.ClusterCrossSlotError):
+        raise Refused(named_alone(address)) from None
     except (fault.ConnectionError, fault.TimeoutError, OSError, asyncio.IncompleteReadError) as error:
         raise _unavailable(address, error, lost) from None
     except fault.ResponseError as error:
@@ -244,6 +305,8 @@ def _by_word(address: str, text: str) -> ServiceError:
         return _wrong_password(address)
     if word == "NOPERM" or text.startswith(_DENIED_INSIDE):
         return _not_permitted(address, text)
+    if "a non local key in a cluster" in text:
+        return Refused(named_alone(address))
     if "WRONGTYPE" in text:
         return Malformed(f"A record at {address} has another type than agreed, so nothing was written: {text}.")
     if word in _FOR_NOW:
@@ -257,6 +320,15 @@ def _takes_no_writes(address: str, text: str) -> TakesNoWrites:
 
 def _not_permitted(address: str, text: str) -> Refused:
     return Refused(f"The server at {address} does not permit this, so nothing was written: {text}.")
+
+
+def named_alone(address: str) -> str:
+    """Return what to change where a node of a cluster was named as if it were alone."""
+    return (
+        f"The server at {address} is a node of a Redis Cluster, where a tenant's keys must be in one slot, which "
+        f"another node may have; nothing was written: set HITL_REDIS_URL=redis+cluster://{address} here, and "
+        "HITL_KEY_LAYOUT=hashtag and MULTI_TENANCY_ENABLED=true for agents and reviewers alike."
+    )
 
 
 def _wrong_password(address: str) -> Refused:

@@ -7,6 +7,7 @@ from hitl_desktop.domain.event import Event
 from hitl_desktop.domain.gate import Quarantined
 from hitl_desktop.services.codec import decode_event
 from hitl_desktop.services.connection import Connection, understood
+from hitl_desktop.services.errors import Unavailable
 from hitl_desktop.tenancy import TenantNames, require_tenant
 
 BLOCK_MS = 2_000
@@ -47,11 +48,14 @@ class Events:
         """Wait for entries behind `cursor`; return the cursor behind them and the entries, none if none came in time.
 
         Raises:
+            Unavailable: another server has the stream now, which may never reach `cursor`; read all anew.
             ServiceError: the stream cannot be read.
         """
         require_tenant(self._names.tenant_id)
-        key = self._names.events
+        key, turn = self._names.events, self._connection.turn
         reply = await self._connection.read("XREAD", "COUNT", _COUNT, "BLOCK", block_ms, "STREAMS", key, cursor)
+        if self._connection.turn != turn:
+            raise Unavailable("The tenant's gates are on another server now; nothing was written, they are read anew.")
         if not reply:
             return cursor, []
         with understood(self._connection.address):

@@ -1,7 +1,7 @@
 """What a diagnosis asks the server: its version, and whether single-tenant data lies beside the tenants'."""
 
 from hitl_desktop.services import scripts
-from hitl_desktop.services.connection import Connection, understood
+from hitl_desktop.services.connection import Connection, named_alone, understood
 from hitl_desktop.services.errors import Refused
 from hitl_desktop.tenancy import TenantNames, require_tenant
 from hitl_desktop.tenancy.naming import UNPREFIXED_KEYS, unprefixed
@@ -17,6 +17,11 @@ class Health:
     def __init__(self, connection: Connection, names: TenantNames) -> None:
         self._connection = connection
         self._names = names
+
+    @property
+    def turn(self) -> int:
+        """A number that changes whenever another of several servers may be the tenant's."""
+        return self._connection.turn
 
     async def version(self) -> str:
         """Return the server's name and version, as far as it tells this user.
@@ -34,12 +39,15 @@ class Health:
             return f"Valkey {told['valkey_version']}"
         return f"Redis {told.get('redis_version', 'of unknown version')}"
 
+    async def _hello(self) -> dict[bytes, bytes]:
+        reply = await self._connection.read("HELLO")
+        return dict(zip(reply[::2], reply[1::2], strict=True))
+
     async def _greeting(self) -> str:
         try:
-            reply = await self._connection.read("HELLO")
+            told = await self._hello()
         except Refused:
             return "a server that does not tell its version to this user"
-        told = dict(zip(reply[::2], reply[1::2], strict=True))
         return f"{told[b'server'].decode().capitalize()} {told[b'version'].decode()}"
 
     async def prove_scripts(self) -> None:
@@ -51,19 +59,36 @@ class Health:
         require_tenant(self._names.tenant_id)
         await self._connection.run(scripts.READ_GATES, [], [0, 0, "", 0, 0])
 
-    async def run_id(self) -> str:
-        """Return the id of the server's present run, which is another one after each restart; empty if it is not told.
+    async def warning(self) -> str:
+        """Return what to change where the server is a node of a cluster and was not named as one; else nothing.
+
+        Raises:
+            ServiceError: the server cannot be reached.
+        """
+        require_tenant(self._names.tenant_id)
+        if self._connection.is_cluster:
+            return ""
+        try:
+            told = await self._hello()
+        except Refused:  # drop: this user may not ask
+            return ""
+        return named_alone(self._connection.address) if told[b"mode"] == b"cluster" else ""
+
+    async def history_id(self) -> str:
+        """Return the id of the data's present history; empty if it is not told.
+
+        It is another one whenever something may have been lost: after each restart, and once a replica is the master.
 
         Raises:
             ServiceError: the server cannot be reached.
         """
         require_tenant(self._names.tenant_id)
         try:
-            told = await self._connection.read("INFO", "server")
+            told = await self._connection.read("INFO", "replication")
         except Refused:  # drop: this user may not ask
             return ""
         with understood(self._connection.address):
-            return str(told.get("run_id", ""))
+            return str(told.get("master_replid", ""))
 
     async def stray_keys(self) -> tuple[str, ...]:
         """Return the kinds of unprefixed keys found beside a tenant's, such as `asdlc:session`.
@@ -74,7 +99,7 @@ class Health:
             ServiceError: the server cannot be reached.
         """
         require_tenant(self._names.tenant_id)
-        if self._names.tenant_id is None:
+        if self._names.tenant_id is None or self._connection.is_cluster:  # a cluster has no place for them
             return ()
         try:
             known = [key for base in _STRAY if await self._connection.read("EXISTS", key := unprefixed(base))]

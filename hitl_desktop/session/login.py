@@ -35,7 +35,7 @@ async def _check_redis(settings: Settings, names: TenantNames, login: Login) -> 
     async def given() -> tuple[str, str]:
         return login.user, login.secret
 
-    async with connect(url_of(settings, Service.REDIS) or "", given) as connection:
+    async with connect(url_of(settings, Service.REDIS) or "", given, key=names.events) as connection:
         await Gates(connection, names).count_pending()
 
 

@@ -361,8 +361,8 @@ async def open_session(
             return backend.is_offline
 
         credentials = backend.credentials_for(names)
-        connection = await stack.enter_async_context(connect(backend.redis_url, credentials, away))
-        stream = await stack.enter_async_context(connect(backend.redis_url, credentials, away))
+        connection = await stack.enter_async_context(connect(backend.redis_url, credentials, away, key=names.events))
+        stream = await stack.enter_async_context(connect(backend.redis_url, credentials, away, key=names.events))
         library = await stack.enter_async_context(open_library(backend, names))
         disk = await stack.enter_async_context(open_store(backend.settings, names))
         session = ReviewSession(backend, names, (connection, stream), library, disk)

@@ -205,7 +205,27 @@ def _redis_url(source: _Source) -> str | None:
         secret = f":{quote(password, safe='')}@" if password else ""
         host = f"[{value}]" if ":" in value else value
         return f"redis://{secret}{host}:{port}/{database}"
+    if "+" in value.partition(":")[0]:
+        return _fleet_url(source, name, value)
     return _checked_url(name, value, ("redis", "rediss", "unix"))
+
+
+def _fleet_url(source: _Source, name: str, value: str) -> str:
+    from hitl_desktop.settings.fleet import SCHEMES, is_fleet, read_fleet
+
+    if not is_fleet(value):
+        return _checked_url(name, value, ("redis", "rediss", "unix", *SCHEMES))
+    try:
+        fleet = read_fleet(value)
+    except ValueError as error:
+        raise SettingsError(name, f"{error}.") from None
+    if fleet.is_cluster and (_key_layout(source) is not KeyLayout.HASHTAG or not source.flag("MULTI_TENANCY_ENABLED")):
+        raise SettingsError(
+            name,
+            f"is the cluster at {fleet.shown}, where all keys of a tenant must be in one slot: set "
+            "HITL_KEY_LAYOUT=hashtag and MULTI_TENANCY_ENABLED=true, for agents and reviewers alike.",
+        )
+    return value
 
 
 def _chroma_url(source: _Source) -> str | None:

@@ -148,8 +148,8 @@ class Outbox:
             with transaction(self._connection):
                 self._take_up(now)
 
-    def settle(self, outcomes: Iterable[Outcome], now: float, run_id: str = "") -> None:
-        """Enter what became of rows that were sent; `run_id` is the server's, by which they are checked later on.
+    def settle(self, outcomes: Iterable[Outcome], now: float, history_id: str = "") -> None:
+        """Enter what became of rows that were sent; by the `history_id` of the server's data they are checked later.
 
         A delivery is a fact, whoever learns of it. All else counts only for rows that are still this outbox's to send:
         a sender that was slow must not undo what another has found out meanwhile.
@@ -157,17 +157,17 @@ class Outbox:
         with transaction(self._connection):
             for outcome in outcomes:
                 if outcome.state is OutboxState.DELIVERED:
-                    self._delivered(outcome, now, run_id)
+                    self._delivered(outcome, now, history_id)
                 elif outcome.state is OutboxState.QUEUED:
                     self._put_back(outcome)
                 else:
                     self._entered(outcome)
 
-    def _delivered(self, outcome: Outcome, now: float, run_id: str) -> None:
+    def _delivered(self, outcome: Outcome, now: float, history_id: str) -> None:
         self._connection.execute(
             "UPDATE outbox SET state = 'delivered', cause = '', problem = '', theirs = NULL, sender = NULL, "
             "lease = NULL, delivered_at = ?, run_id = ? WHERE decision_id = ?",
-            (now, run_id, outcome.decision_id),
+            (now, history_id, outcome.decision_id),
         )
 
     def _put_back(self, outcome: Outcome) -> None:
@@ -256,18 +256,18 @@ class Outbox:
         )
         return None if due is None else float(due)
 
-    def delivered_under_another(self, run_id: str) -> list[str]:
-        """Return the ids of delivered rows that the server's present run, `run_id`, has not confirmed yet."""
+    def delivered_under_another(self, history_id: str) -> list[str]:
+        """Return the ids of delivered rows that were not found yet in the history `history_id` of the server's data."""
         rows = self._connection.execute(
-            "SELECT decision_id FROM outbox WHERE state = 'delivered' AND run_id IS NOT ? ORDER BY seq", (run_id,)
+            "SELECT decision_id FROM outbox WHERE state = 'delivered' AND run_id IS NOT ? ORDER BY seq", (history_id,)
         )
         return [str(decision_id) for (decision_id,) in rows]
 
-    def confirm(self, decision_ids: Iterable[str], run_id: str) -> None:
-        """Note that the server's run `run_id` has these decisions."""
+    def confirm(self, decision_ids: Iterable[str], history_id: str) -> None:
+        """Note that the history `history_id` of the server's data has these decisions."""
         with transaction(self._connection):
             self._connection.executemany(
-                "UPDATE outbox SET run_id = ? WHERE decision_id = ?", ((run_id, one) for one in decision_ids)
+                "UPDATE outbox SET run_id = ? WHERE decision_id = ?", ((history_id, one) for one in decision_ids)
             )
 
     def forgotten(self, decision_ids: Iterable[str]) -> None:

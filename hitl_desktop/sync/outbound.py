@@ -52,7 +52,8 @@ class Outbound:
         self._waiting: dict[str, asyncio.Future[OutboxEntry]] = {}
         self._wake = asyncio.Event()
         self._seen = -1
-        self._run_id = ""
+        self._history_id = ""
+        self._turn = 0
         self._is_verified = False
         self.problem = ""
 
@@ -93,7 +94,7 @@ class Outbound:
                     is_begun = True
                 await self.reload()
                 await self.verify()
-                while self._is_verified:
+                while self._is_sure:
                     if await self._deliver_all():
                         pauses = backoff(Random())  # noqa: S311 - as above
                     self.problem = ""
@@ -118,18 +119,18 @@ class Outbound:
             return False
         if len(claimed) < _SHOWN_SENDING:
             self._mirror([one.entry for one in claimed], state=OutboxState.SENDING)
-        # Of the run that is known before the sending: what a later one has is verified once more.
-        run_id = self._run_id
+        # Of the history that is known before the sending: what a later one has is verified once more.
+        history_id = self._history_id
         try:
             answers = await self._gates.deliver([(one.entry.decision, _whole(one)) for one in claimed])
         except asyncio.CancelledError:
-            await self._settle([_unknown(one) for one in claimed], run_id)
+            await self._settle([_unknown(one) for one in claimed], history_id)
             raise
         except ServiceError as error:
-            await self._settle([await self._judge(one, error) for one in claimed], run_id)
+            await self._settle([await self._judge(one, error) for one in claimed], history_id)
             raise
         outcomes = [await self._judge(one, answer) for one, answer in zip(claimed, answers, strict=True)]
-        await self._settle(outcomes, run_id)
+        await self._settle(outcomes, history_id)
         if again := [outcome for outcome in outcomes if outcome.state.is_open]:
             raise Unavailable(again[0].problem)
         return True
@@ -142,7 +143,7 @@ class Outbound:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
             # The store's thread goes on all the same: what it has claimed would wait for its lease to run out.
-            await self._settle([_queued(one) for one in await claiming], self._run_id)
+            await self._settle([_queued(one) for one in await claiming], self._history_id)
             raise
 
     async def _deliver_all(self) -> bool:
@@ -163,33 +164,40 @@ class Outbound:
         return True
 
     async def verify(self) -> None:
-        """Look whether the server still has what it once confirmed, if it was started anew since; else queue it again.
+        """Look whether the server still has what was once confirmed; what it has not is queued again.
+
+        It is asked only where its data have another history since: it was started anew, or a replica took its place.
 
         Raises:
             ServiceError: the server cannot be asked.
             StoreError: the disk.
         """
-        self._is_verified = True
+        self._is_verified, self._turn = True, self._health.turn
         try:
-            # Where the server does not tell its run, every connection counts as one.
-            self._run_id = run_id = await self._health.run_id() or f"unknown-{uuid.uuid4()}"
-            names = await self._disk(lambda store: store.outbox.delivered_under_another(run_id))
+            # Where the server does not tell its history, every connection counts as another one.
+            self._history_id = history_id = await self._health.history_id() or f"unknown-{uuid.uuid4()}"
+            names = await self._disk(lambda store: store.outbox.delivered_under_another(history_id))
             for start in range(0, len(names), TOGETHER):
-                await self._verify(names[start : start + TOGETHER], run_id)
+                await self._verify(names[start : start + TOGETHER], history_id)
             if names:
                 await self.reload()
         except BaseException:
             self._is_verified = False
             raise
 
-    async def _verify(self, names: Sequence[str], run_id: str) -> None:
+    async def _verify(self, names: Sequence[str], history_id: str) -> None:
         entries = await self._disk(lambda store: [one for name in names if (one := store.outbox.find(name))])
         standings = await self._gates.standing([(entry.decision, entry.gate) for entry in entries])
         has = {
             entry.decision_id: standing is Standing.WRITTEN for entry, standing in zip(entries, standings, strict=True)
         }
         kept, lost = ([name for name, is_kept in has.items() if is_kept is wanted] for wanted in (True, False))
-        await self._disk(partial(_confirm, kept=kept, lost=lost, run_id=run_id))
+        await self._disk(partial(_confirm, kept=kept, lost=lost, history_id=history_id))
+
+    @property
+    def _is_sure(self) -> bool:
+        """Whether the server is still the one that was looked through, and was not away since."""
+        return self._is_verified and self._turn == self._health.turn
 
     async def settled(self, decision_id: str) -> OutboxEntry:
         """Wait until a row is delivered, or waits for an answer, and return it as it is then."""
@@ -214,13 +222,13 @@ class Outbound:
         self._mirror([], [decision_id])
 
     async def _until_due(self) -> None:
-        """Return when a row is due; rows that another process has added or changed are taken in meanwhile."""
-        while True:
+        """Return when a row is due, or in doubt; meanwhile, take in what another process has added or changed."""
+        while self._is_sure:
             due, version = await self._disk(lambda store: (store.outbox.next_due(), store.version()))
             if version != self._seen:
                 await self.reload()
             left = _LOOK_EVERY if due is None else min(due - time.time(), _LOOK_EVERY)
-            if left <= 0 or not self._is_verified:
+            if left <= 0 or not self._is_sure:
                 return
             self._wake.clear()
             await self._woken(left)
@@ -258,12 +266,12 @@ class Outbound:
         # It may have been written, and its gate have gone on since.
         return Outcome(one.entry.decision_id, OutboxState.DELIVERED) if standings == [Standing.WRITTEN] else None
 
-    async def _settle(self, outcomes: Sequence[Outcome], run_id: str) -> None:
+    async def _settle(self, outcomes: Sequence[Outcome], history_id: str) -> None:
         known = [(entry, outcome) for outcome in outcomes if (entry := self._entries.get(outcome.decision_id))]
         changed = [_settled(entry, outcome) for entry, outcome in known]
         try:
             # What is known is entered even while this task is being ended.
-            await asyncio.shield(self._disk(lambda store: store.outbox.settle(outcomes, time.time(), run_id)))
+            await asyncio.shield(self._disk(lambda store: store.outbox.settle(outcomes, time.time(), history_id)))
         except asyncio.CancelledError:
             self._mirror(changed)
             raise
@@ -295,8 +303,8 @@ def _whole(one: Claimed) -> Gate:
     return gate._replace(bundle=gate.bundle.with_fields(one.fields))
 
 
-def _confirm(store: TenantStore, kept: Sequence[str], lost: Sequence[str], run_id: str) -> None:
-    store.outbox.confirm(kept, run_id)
+def _confirm(store: TenantStore, kept: Sequence[str], lost: Sequence[str], history_id: str) -> None:
+    store.outbox.confirm(kept, history_id)
     store.outbox.forgotten(lost)
 
 

@@ -54,7 +54,7 @@ async def review(connection: Connection, names: TenantNames, asked: list[str]) -
     gates, events, history = Gates(connection, names), Events(connection, names), History(connection, names)
     health = Health(connection, names)
     assert (await health.version()).split()[0] in {"Redis", "Valkey"}
-    assert (await health.run_id(), await health.stray_keys()) == ("", ())
+    assert (await health.history_id(), await health.stray_keys()) == ("", ())
     cursor = await events.newest()
     assert set(await gates.pending_ids()) == set(asked)
     assert await gates.count_pending() == len(asked)

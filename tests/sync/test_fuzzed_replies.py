@@ -186,7 +186,7 @@ async def _follow(session: ReviewSession) -> None:
 
 async def _look(session: ReviewSession) -> None:
     await session.next_events(await session.newest_event(), 1)
-    await session.health.run_id()
+    await session.health.history_id()
 
 
 WAYS: tuple[Callable[[ReviewSession], Awaitable[None]], ...] = (_sync, _sync, _list, _decide, _follow, _look)

@@ -11,9 +11,15 @@ for i = 6, #ARGV do
 end
 local used = 0
 
+-- A bundle on another node of a cluster is no damage of one record: then nothing is read.
+local function fault(text)
+  if string.find(text, 'non local key', 1, true) then error(text) end
+  return text
+end
+
 local function read(key, names)
   local values = redis.pcall('HMGET', key, unpack(names))
-  if values.err then return values.err end
+  if values.err then return fault(values.err) end
   for i = 1, #names do
     if values[i] then return values end
   end
@@ -22,7 +28,7 @@ end
 
 local function read_bundle(key)
   local length = redis.pcall('HSTRLEN', key, 'items')
-  if type(length) == 'table' then return length.err, false end
+  if type(length) == 'table' then return fault(length.err), false end
   if length <= longest then return read(key, bundle_fields), false end
   local names = {}
   for i, name in ipairs(bundle_fields) do names[i] = name == 'items' and '' or name end

@@ -1,4 +1,4 @@
-#!lua name=hitl_desktop_a11f65de3cab
+#!lua name=hitl_desktop_3e6c64eb21ab
 -- Before the first write: a script is not rolled back, so whatever could refuse a later write is asked about now.
 local function refusal(writes)
   for _, write in ipairs(writes) do
@@ -34,7 +34,7 @@ local function is_past(epoch)
 end
 
 redis.register_function{
-  function_name = 'hitl_read_gates_a11f65de3cab',
+  function_name = 'hitl_read_gates_3e6c64eb21ab',
   flags = {'no-writes'},
   callback = function(KEYS, ARGV)
 -- KEYS: gate hashes. ARGV: bytes a field may have, bytes after which the reply is full, the prefix of bundle keys, '1' to
@@ -50,9 +50,15 @@ for i = 6, #ARGV do
 end
 local used = 0
 
+-- A bundle on another node of a cluster is no damage of one record: then nothing is read.
+local function fault(text)
+  if string.find(text, 'non local key', 1, true) then error(text) end
+  return text
+end
+
 local function read(key, names)
   local values = redis.pcall('HMGET', key, unpack(names))
-  if values.err then return values.err end
+  if values.err then return fault(values.err) end
   for i = 1, #names do
     if values[i] then return values end
   end
@@ -61,7 +67,7 @@ end
 
 local function read_bundle(key)
   local length = redis.pcall('HSTRLEN', key, 'items')
-  if type(length) == 'table' then return length.err, false end
+  if type(length) == 'table' then return fault(length.err), false end
   if length <= longest then return read(key, bundle_fields), false end
   local names = {}
   for i, name in ipairs(bundle_fields) do names[i] = name == 'items' and '' or name end
@@ -109,7 +115,7 @@ return cmsgpack.pack(replies)
 }
 
 redis.register_function{
-  function_name = 'hitl_decide_a11f65de3cab',
+  function_name = 'hitl_decide_3e6c64eb21ab',
   callback = function(KEYS, ARGV)
 -- KEYS: gate hash, bundle hash, pending set, decision log, audit stream, event stream. ARGV: one packed table.
 -- Reply: {outcome} or {outcome, gate's fields}; it writes all or nothing.
@@ -149,7 +155,7 @@ return {'written'}
 }
 
 redis.register_function{
-  function_name = 'hitl_request_a11f65de3cab',
+  function_name = 'hitl_request_3e6c64eb21ab',
   callback = function(KEYS, ARGV)
 -- KEYS: gate hash, bundle hash, pending set, decision log, audit stream, event stream. ARGV: one packed table.
 -- The orchestrator's order of writes; a request_id that exists is left as it is, so a lost reply may be asked for again.
@@ -179,7 +185,7 @@ return {'written'}
 }
 
 redis.register_function{
-  function_name = 'hitl_expire_a11f65de3cab',
+  function_name = 'hitl_expire_3e6c64eb21ab',
   callback = function(KEYS, ARGV)
 -- KEYS: gate hash, pending set, event stream. ARGV: one packed table.
 -- Ends an overdue gate: only while it is pending, with the deadline the caller read, past by the server's clock.
@@ -207,7 +213,7 @@ return {'written'}
 }
 
 redis.register_function{
-  function_name = 'hitl_audit_a11f65de3cab',
+  function_name = 'hitl_audit_3e6c64eb21ab',
   callback = function(KEYS, ARGV)
 -- KEYS: audit stream. ARGV: one packed list of names and values.
 local fields = cmsgpack.unpack(ARGV[1])
