@@ -73,6 +73,8 @@ def _missing() -> dict[str, tuple[str, str]]:
         missing["display"] = ("tests with a real window", "xvfb openbox xdotool")
     if not Path(sys.executable).with_name("helm").exists():
         missing["helm"] = ("tests of the chart", "none: Helm's wheel is for Linux on x86-64")
+    if not desktop.has_small_disk():
+        missing["small_disk"] = ("tests of a full disk", "none: Linux with user namespaces")
     if shutil.which("redis-cli") is None:
         missing["redis_cli"] = ("tests with redis-cli", "redis-tools")
     if not desktop.has_secret_service():
@@ -256,6 +258,13 @@ def display() -> Iterator[str]:
     """The name of a virtual display, for `DISPLAY` of a process with a real window."""
     with desktop.virtual_display() as name:
         yield name
+
+
+@pytest.fixture
+def small_disk(home: Path) -> list[str]:
+    """The beginning of a command whose process has a disk of 2 MiB at `home / "disk"`, for itself alone."""
+    (home / "disk").mkdir()
+    return desktop.on_small_disk(home / "disk")
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
-"""What a real window needs: a virtual display, and a reviewer's secret service."""
+"""What a reviewer's machine has: a display, a secret service, and a disk that can be full."""
 
 import ctypes
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -45,6 +46,22 @@ def has_display_server() -> bool:
 def has_secret_service() -> bool:
     """Return whether a secret service can be started here."""
     return all(map(shutil.which, ("dbus-daemon", "gnome-keyring-daemon")))
+
+
+def on_small_disk(folder: Path) -> list[str]:
+    """Return the beginning of a command that runs the rest with a disk of 2 MiB of its own at `folder`."""
+    mount = 'mount -t tmpfs -o size=2m,mode=0700 none "$0" && exec "$@"'
+    return ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, str(folder)]
+
+
+@cache
+def has_small_disk() -> bool:
+    """Return whether a process can be given a disk of its own here."""
+    if not shutil.which("unshare"):
+        return False
+    with tempfile.TemporaryDirectory(prefix="hitl-") as folder:
+        command = [*on_small_disk(Path(folder)), "true"]
+        return subprocess.run(command, capture_output=True, check=False, timeout=processes.DEADLINE).returncode == 0
 
 
 @contextmanager

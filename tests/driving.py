@@ -20,7 +20,11 @@ from tests.waiting import until
 
 @asynccontextmanager
 async def running(
-    environment: dict[str, str], tenant: str | None = None, before: Callable[[MainWindow], None] = lambda _window: None
+    environment: dict[str, str],
+    tenant: str | None = None,
+    before: Callable[[MainWindow], None] = lambda _window: None,
+    *,
+    offline: bool = False,
 ) -> AsyncIterator[MainWindow]:
     """Run the application with one window until the block ends, then close it in order; `before` comes first."""
     settings = read_settings(environment)
@@ -29,7 +33,7 @@ async def running(
     window = MainWindow(Theme.light())
     window.show()
     before(window)
-    windows = asyncio.get_running_loop().create_task(Windows(settings, window, instance).run(tenant))
+    windows = asyncio.get_running_loop().create_task(Windows(settings, window, instance).run(tenant, offline=offline))
     try:
         yield window
     finally:

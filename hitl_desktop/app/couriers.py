@@ -34,6 +34,7 @@ class Couriers:
         self._shown = shown
         self._tell = tell
         self._now = asyncio.Event()
+        self._told: set[str | None] = set()
 
     def look(self) -> None:
         """Look now, since a tenant has just left the screen."""
@@ -87,8 +88,9 @@ class Couriers:
                 count = await disk(lambda store: store.outbox.refuse_queued(Cause.NOT_ALLOWED, problem))
         except StoreError:  # wait and try again: nothing can be said about rows that cannot be read
             return
-        if count:
+        if count and tenant_id not in self._told:
+            self._told.add(tenant_id)
             self._tell(
                 f"{count} decisions for {tenant_id or 'single-tenant mode'} cannot be delivered: {problem} They stay "
-                "here: see `hitl-desktop outbox list`."
+                f"here: see `hitl-desktop outbox list{f' --tenant {tenant_id}' if tenant_id else ''}`."
             )

@@ -75,6 +75,9 @@ async def _list(tenant: str | None, *, offline: bool, as_json: bool) -> int:
 
 async def _listed(opened: ReviewSession, *, offline: bool) -> tuple[Sequence[Record], str]:
     if offline:
+        if not await opened.has_kept():
+            notice = await opened.notice()
+            raise Unavailable(notice or "No list of gates is kept on this machine yet: run `hitl-desktop gates sync`.")
         return await opened.pending_kept(), "cache"
     try:
         return await opened.pending(), "server"

@@ -53,11 +53,11 @@ async def _list(tenant: str | None, *, everything: bool, as_json: bool) -> int:
     async with _store(tenant) as (disk, chosen):
         entries = await disk(lambda store: store.outbox.entries(since))
         notice = await disk(lambda store: store.notice)
+    if notice:
+        click.echo(plain(notice), err=True)
     if as_json:
         print_json({"tenant_id": chosen, "decisions": [entry_document(entry, chosen) for entry in entries]})
         return DONE
-    if notice:
-        click.echo(notice, err=True)
     for entry in entries:
         _print(entry)
     if not entries:
@@ -134,12 +134,13 @@ async def _withdraw(decision_id: str, tenant: str | None, *, as_json: bool) -> i
 @click.argument("decision_ids", metavar="[ID]...", nargs=-1)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="A new file, for your eyes alone.")
 @tenant_option
-def export(decision_ids: tuple[str, ...], output: Path | None, tenant: str | None) -> int:
+@json_option
+def export(decision_ids: tuple[str, ...], output: Path | None, tenant: str | None, *, as_json: bool) -> int:
     """Write decisions, with the evidence they were made on, as one JSON document; without ID, all in the outbox."""
-    return run(_export(decision_ids, output, tenant))
+    return run(_export(decision_ids, output, tenant, as_json=as_json))
 
 
-async def _export(decision_ids: Sequence[str], output: Path | None, tenant: str | None) -> int:
+async def _export(decision_ids: Sequence[str], output: Path | None, tenant: str | None, *, as_json: bool) -> int:
     async with _store(tenant) as (disk, chosen):
         entries = [await _find(disk, name) for name in decision_ids]
         if not decision_ids:
@@ -158,7 +159,10 @@ async def _export(decision_ids: Sequence[str], output: Path | None, tenant: str 
         raise click.FileError(str(output), error.strerror) from None
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(document, file, indent=2)
-    click.echo(f"{len(exported)} decisions written to {output}.")
+    if as_json:
+        print_json({"tenant_id": chosen, "exported": len(exported), "output": str(output)})
+    else:
+        click.echo(f"{len(exported)} decisions written to {output}.")
     return DONE
 
 

@@ -22,6 +22,8 @@ async def _sync(tenant: str | None, *, as_json: bool) -> int:
     async with session(tenant) as opened:
         before = {entry.decision_id for entry in await opened.outbox.entries() if entry.state.is_open}
         await opened.sync()
+        if notice := await opened.notice():
+            click.echo(plain(notice), err=True)
         entries = await opened.outbox.entries()
         left = [entry for entry in entries if entry.state.is_open]
         conflicts = [entry for entry in entries if entry.state.needs_answer]

@@ -8,6 +8,7 @@ from hitl_desktop.cli.output import print_json
 from hitl_desktop.cli.running import DONE, backend, json_option, run, tenant_option
 from hitl_desktop.cli.tenants_acl import acl, revoke_users
 from hitl_desktop.cli.tenants_adopt import adopt
+from hitl_desktop.cli.tenants_forget import forget
 from hitl_desktop.cli.tenants_gateway import gateway, gateway_token
 from hitl_desktop.cli.tenants_import import import_tenants
 from hitl_desktop.services.errors import ServiceError
@@ -33,7 +34,8 @@ Add one: put it into ALLOWED_TENANTS of agents and reviewers, and give it
 \b
 Remove one: take it out of ALLOWED_TENANTS, and its users off the server with
   `tenants revoke acme-corp`. What it has on the server stays until its
-  administrator deletes it.
+  administrator deletes it, what is kept on this machine until
+  `tenants forget acme-corp`.
 """
 
 
@@ -92,6 +94,7 @@ def _print(row: dict[str, Any]) -> None:
 
 tenants.add_command(acl)
 tenants.add_command(adopt)
+tenants.add_command(forget)
 tenants.add_command(gateway)
 tenants.add_command(gateway_token)
 tenants.add_command(import_tenants)

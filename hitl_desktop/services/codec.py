@@ -62,8 +62,9 @@ def decode_gates(keys: Sequence[str], request_ids: Sequence[str], packed: bytes)
 
 
 def _decode(key: str, request_id: str, entry: Sequence[Any], *, is_clean: bool) -> Gate | Quarantined:
-    gate, bundle, left_out, whole = entry
+    gate: Any = None
     try:
+        gate, bundle, left_out, whole = entry
         values, found = _values(gate, "gate"), _values(bundle, "evidence bundle")
         if not is_clean:
             _check(GATE_FIELDS, values)
@@ -71,6 +72,8 @@ def _decode(key: str, request_id: str, entry: Sequence[Any], *, is_clean: bool) 
         return _gate(request_id, values, _bundle(found, whole or {}, left_out=left_out))
     except _Bad as bad:
         return Quarantined(key, str(bad), _shown(gate))
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        return Quarantined(key, f"the record is not as agreed: {str(error)[:80]}", _shown(gate))
 
 
 def decode_bundle(fields: Mapping[bytes, bytes]) -> EvidenceBundle:
@@ -106,7 +109,7 @@ def decode_event(
             timestamp=_text(fields, b"timestamp", default=""),
             metadata=_OBJECT.decode(fields.get(b"metadata") or b"{}"),
         )
-    except (_Bad, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (_Bad, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return Quarantined(place, f"the event cannot be read: {error}", _shown(fields))
     if tenant_id is not None and event.tenant_id != tenant_id:
         reason = (
@@ -120,7 +123,7 @@ def decode_object(text: bytes) -> Mapping[str, Any] | None:
     """Return the JSON object in `text`; None if it is none."""
     try:
         return _OBJECT.decode(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 
@@ -128,7 +131,7 @@ def decode_texts(text: bytes | str) -> tuple[str, ...]:
     """Return the JSON list of texts in `text`; nothing if it is none."""
     try:
         return _TEXTS.decode(text)
-    except (msgspec.MsgspecError, UnicodeError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return ()
 
 
@@ -219,16 +222,16 @@ def _text(fields: Mapping[bytes, bytes], name: bytes, default: str | None = None
         raise _Bad(f"{name.decode()} is not UTF-8 text") from None
 
 
-def _readable(value: bytes | str) -> str:
+def _readable(value: object) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    return value.encode("utf-8", "replace").decode()
+    return str(value).encode("utf-8", "replace").decode()
 
 
 def _shown(reply: Any) -> str:
     """Return what there is of a record, for the eye: one `name: value` a line, cut to a page."""
     if isinstance(reply, list):
-        pairs = [(name, value) for name, value in zip(GATE_FIELDS, reply, strict=True) if value]
+        pairs = [(name, value) for name, value in zip(GATE_FIELDS, reply, strict=False) if value]
     else:
         pairs = list(reply.items()) if isinstance(reply, Mapping) else []
     return "\n".join(f"{_readable(name)}: {_readable(value)}" for name, value in pairs)[:_RAW_SHOWN]

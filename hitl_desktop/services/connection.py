@@ -1,7 +1,7 @@
 """The connection to one tenant's Redis: retries off, bounded waits, errors typed by cause."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +27,8 @@ ANSWER_WITHIN = 5.0
 """Seconds in which the server must answer; a blocking read must ask for less."""
 _READ_SIZE = 256 * 1024
 _FOR_NOW = frozenset({"OOM", "MISCONF", "READONLY", "NOREPLICAS", "BUSY"})
+_MISSHAPEN = (TypeError, ValueError, LookupError, AttributeError, RecursionError, OverflowError)
+"""What a reply of another shape than agreed raises while it is taken apart."""
 # How Redis 7.0 and, after it, Redis 7.2 and Valkey say what the user may not do inside a script, without NOPERM.
 _DENIED_INSIDE = (
     "The user executing the script can't run this command or subcommand",
@@ -38,10 +40,18 @@ _DENIED_INSIDE = (
 class Connection:
     """A narrow way to one Redis-compatible server: commands by name, scripts by their text, never a raw client."""
 
-    def __init__(self, client: Redis, address: str, *, functions_first: bool = False) -> None:
+    def __init__(
+        self, client: Redis, address: str, *, functions_first: bool = False, away: Callable[[], bool] = lambda: False
+    ) -> None:
         self._client = client
         self._scripting = Scripting(client, functions_first=functions_first)
+        self._away = away
         self.address = address
+
+    def _stay_offline(self) -> None:
+        """Raise Unavailable while the reviewer works offline, so that nothing uses the network by oversight."""
+        if self._away():
+            raise Unavailable("You work offline, so the server was not asked; go online to do that.")
 
     async def read(self, *command: bytes | str | float) -> Any:
         """Send one command that only reads, and return its reply as redis-py's RESP2 parser gives it.
@@ -49,6 +59,7 @@ class Connection:
         Raises:
             ServiceError: Unavailable, Refused or Malformed (the key holds another type).
         """
+        self._stay_offline()
         with translated(self.address):
             return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
 
@@ -58,6 +69,7 @@ class Connection:
         Raises:
             ServiceError: as for `read`.
         """
+        self._stay_offline()
         with translated(self.address):
             async with self._client.pipeline(transaction=True) as pipeline:
                 for command in commands:
@@ -70,6 +82,7 @@ class Connection:
         Raises:
             ServiceError: as for `read`.
         """
+        self._stay_offline()
         with translated(self.address):
             return await self._evaluate(script, keys, arguments)
 
@@ -115,7 +128,7 @@ class Connection:
 
     def _error(self, reply: Exception) -> ServiceError:
         try:
-            with translated(self.address):
+            with translated(self.address, lost=Interrupted):
                 raise reply
         except ServiceError as error:
             return error
@@ -125,8 +138,10 @@ class Connection:
 
 
 @asynccontextmanager
-async def connect(url: str) -> AsyncIterator[Connection]:
+async def connect(url: str, away: Callable[[], bool] = lambda: False) -> AsyncIterator[Connection]:
     """Yield a connection to the server at `url` (redis, rediss or unix); connecting happens at the first command.
+
+    While `away` returns True, the network is left alone and every call raises Unavailable.
 
     redis-py repeats a command up to ten times after a lost connection, which doubles every write that did run: retries
     are off here, and whoever may repeat does so by id.
@@ -141,7 +156,7 @@ async def connect(url: str) -> AsyncIterator[Connection]:
         driver_info=None,
     )
     try:
-        yield Connection(client, shown_address(url), functions_first=bool(urlsplit(url).username))
+        yield Connection(client, shown_address(url), functions_first=bool(urlsplit(url).username), away=away)
     finally:
         await client.aclose(close_connection_pool=True)
 
@@ -171,6 +186,22 @@ def translated(address: str, *, lost: type[Unavailable] = Unavailable) -> Iterat
         if lost is Interrupted:
             raise _unavailable(address, error, lost) from None
         raise Malformed(f"The server at {address} answered in a way that cannot be read: {error}.") from None
+    except _MISSHAPEN as error:  # redis-py takes some replies apart itself
+        raise _misshapen(address, error, lost if lost is Interrupted else Malformed) from None
+
+
+@contextmanager
+def understood(address: str, *, else_: type[ServiceError] = Malformed) -> Iterator[None]:
+    """Turn what a reply of another shape than agreed raises while it is taken apart into `else_`."""
+    try:
+        yield
+    except _MISSHAPEN as error:
+        raise _misshapen(address, error, else_) from None
+
+
+def _misshapen(address: str, error: Exception, kind: type[ServiceError]) -> ServiceError:
+    shape = f"{type(error).__name__}: {str(error)[:80]}"
+    return kind(f"The server at {address} answered in a way that cannot be read ({shape}).")
 
 
 def _unavailable(address: str, error: Exception, lost: type[Unavailable]) -> ServiceError:

@@ -6,7 +6,7 @@ from typing import Any
 from hitl_desktop.domain.event import Event
 from hitl_desktop.domain.gate import Quarantined
 from hitl_desktop.services.codec import decode_event
-from hitl_desktop.services.connection import Connection
+from hitl_desktop.services.connection import Connection, understood
 from hitl_desktop.tenancy import TenantNames, require_tenant
 
 BLOCK_MS = 2_000
@@ -29,7 +29,8 @@ class Events:
         """
         require_tenant(self._names.tenant_id)
         entries = await self._connection.read("XREVRANGE", self._names.events, "+", "-", "COUNT", 1)
-        return entries[0][0].decode() if entries else "0-0"
+        with understood(self._connection.address):
+            return str(entries[0][0].decode()) if entries else "0-0"
 
     async def foreign(self) -> list[Quarantined]:
         """Return which of the newest entries are no events of this tenant, oldest first.
@@ -39,7 +40,8 @@ class Events:
         """
         require_tenant(self._names.tenant_id)
         entries = await self._connection.read("XREVRANGE", self._names.events, "+", "-", "COUNT", _COUNT)
-        return [entry for entry in self._decoded(reversed(entries)) if isinstance(entry, Quarantined)]
+        with understood(self._connection.address):
+            return [entry for entry in self._decoded(reversed(entries)) if isinstance(entry, Quarantined)]
 
     async def after(self, cursor: str, block_ms: int = BLOCK_MS) -> tuple[str, list[Event | Quarantined]]:
         """Wait for entries behind `cursor`; return the cursor behind them and the entries, none if none came in time.
@@ -52,8 +54,9 @@ class Events:
         reply = await self._connection.read("XREAD", "COUNT", _COUNT, "BLOCK", block_ms, "STREAMS", key, cursor)
         if not reply:
             return cursor, []
-        entries = reply[0][1]
-        return entries[-1][0].decode(), list(self._decoded(entries))
+        with understood(self._connection.address):
+            entries = reply[0][1]
+            return entries[-1][0].decode(), list(self._decoded(entries))
 
     def _decoded(self, entries: Iterable[Any]) -> Iterator[Event | Quarantined]:
         for entry_id, fields in entries:

@@ -12,12 +12,13 @@ from hitl_desktop.domain.gate import Gate, Record
 from hitl_desktop.domain.time import epoch
 from hitl_desktop.services import scripts
 from hitl_desktop.services.codec import BUNDLE_FIELDS, GATE_FIELDS, decode_gates
-from hitl_desktop.services.connection import Connection
+from hitl_desktop.services.connection import Connection, understood
 from hitl_desktop.services.encoding import GateRequest, decision_record, gate_event, request_record
 from hitl_desktop.services.errors import (
     AlreadyDecided,
     Conflict,
     EvidenceChanged,
+    Interrupted,
     Malformed,
     NotFound,
     Overdue,
@@ -32,6 +33,7 @@ LISTED_FIELD = 16 * 1024
 REPLY_BUDGET = 512 * 1024
 _WHOLE = 512 * 1024 * 1024
 _IDS = 20_000
+_MOST = 10_000_000
 
 
 class Standing(StrEnum):
@@ -58,11 +60,12 @@ class Gates:
         """
         require_tenant(self._names.tenant_id)
         key = self._names.pending_gates
-        count = await self._connection.read("ZCARD", key)
+        count = await self.count_pending()
         # Ranks shift when a gate leaves, so the slices are read as one transaction; each stays under 1 MiB.
         slices = [("ZRANGE", key, start, start + _IDS - 1) for start in range(0, count + _IDS, _IDS)]
         replies = await self._connection.read_together(slices)
-        return tuple(member.decode("utf-8", "replace") for reply in replies for member in reply)
+        with understood(self._connection.address):
+            return tuple(member.decode("utf-8", "replace") for reply in replies for member in reply)
 
     async def count_pending(self) -> int:
         """Return how many gates wait.
@@ -71,7 +74,11 @@ class Gates:
             ServiceError: the pending set cannot be read.
         """
         require_tenant(self._names.tenant_id)
-        return int(await self._connection.read("ZCARD", self._names.pending_gates))
+        count = await self._connection.read("ZCARD", self._names.pending_gates)
+        with understood(self._connection.address):
+            if not 0 <= int(count) <= _MOST:
+                raise ValueError(f"{count} gates cannot wait")
+            return int(count)
 
     async def read(self, request_ids: Sequence[str], *, whole: bool = False) -> list[Record]:
         """Return the gates named, with their bundles; at most as many as one reply holds, but at least one.
@@ -96,7 +103,11 @@ class Gates:
         ]
         names = (*GATE_FIELDS, *BUNDLE_FIELDS)
         packed = await self._connection.run(scripts.READ_GATES, keys, [*arguments, *names])
-        return decode_gates(keys, request_ids, packed)
+        with understood(self._connection.address):
+            records = decode_gates(keys, request_ids, packed)
+        if request_ids and not records:
+            raise Malformed(f"The server at {self._connection.address} was asked for gates and told of none.")
+        return records
 
     async def read_all(self, request_ids: Sequence[str], *, whole: bool = False) -> AsyncIterator[list[Record]]:
         """Yield the gates named, in their order, page by page.
@@ -169,15 +180,13 @@ class Gates:
         ]
         replies = await self._connection.write_together(scripts.DECIDE, calls)
         return [
-            reply if isinstance(reply, ServiceError) else await self._judged(decision, gate, *_outcome(reply))
+            reply if isinstance(reply, ServiceError) else await self._judged(decision, gate, reply)
             for (decision, gate), reply in zip(together, replies, strict=True)
         ]
 
-    async def _judged(
-        self, decision: Decision, gate: Gate, outcome: str, fields: Mapping[bytes, bytes]
-    ) -> Decided | ServiceError:
+    async def _judged(self, decision: Decision, gate: Gate, reply: Sequence[Any]) -> Decided | ServiceError:
         try:
-            return await self._judge(decision, gate, outcome, fields)
+            return await self._judge(decision, gate, *self._outcome(reply))
         except ServiceError as error:
             return error
 
@@ -193,7 +202,10 @@ class Gates:
         ]
         found = await self._connection.read_together(commands)
         standings = []
-        for (decision, gate), (decision_id, status) in zip(together, found, strict=True):
+        with understood(self._connection.address):
+            pairs = [(decision_id, status) for decision_id, status in found]
+            asked = list(zip(together, pairs, strict=True))
+        for (decision, gate), (decision_id, status) in asked:
             if decision_id == decision.decision_id.encode() or await self._is_logged(decision, gate):
                 standings.append(Standing.WRITTEN)
             elif status is None:
@@ -204,7 +216,8 @@ class Gates:
 
     async def _is_logged(self, decision: Decision, gate: Gate) -> bool:
         entries = await self._connection.read("LRANGE", self._names.decision_log(gate.task_id), 0, -1)
-        return any(decision.decision_id.encode() in entry for entry in entries)
+        with understood(self._connection.address):
+            return any(decision.decision_id.encode() in entry for entry in entries)
 
     async def outcome(self, gate: Gate) -> Decided:
         """Return how `gate`, which is no longer pending, was decided.
@@ -281,7 +294,21 @@ class Gates:
     async def _write(
         self, script: scripts.Script, keys: Sequence[str], ask: Mapping[str, Any]
     ) -> tuple[str, dict[bytes, bytes]]:
-        return _outcome(await self._connection.write(script, keys, [_packed(ask)]))
+        return self._outcome(await self._connection.write(script, keys, [_packed(ask)]))
+
+    def _outcome(self, reply: Sequence[Any]) -> tuple[str, dict[bytes, bytes]]:
+        """Return what a script that writes replied: a word, and a gate's fields where it tells them.
+
+        Raises:
+            Interrupted: it cannot be read, so what was sent may have been done.
+        """
+        with understood(self._connection.address, else_=Interrupted):
+            outcome, *rest = reply
+            flat = rest[0] if rest else []
+            word = _WORDS[outcome]
+            if not all(isinstance(part, bytes) for part in flat):
+                raise TypeError("a gate's fields are not text")
+            return word, dict(zip(flat[::2], flat[1::2], strict=True))
 
     async def _conflict(self, gate: Gate, fields: Mapping[bytes, bytes]) -> Conflict:
         decided = decided_in(gate.request_id, fields)
@@ -301,13 +328,6 @@ def _packed(ask: Mapping[str, Any]) -> bytes:
     return packed
 
 
-def _outcome(reply: Sequence[Any]) -> tuple[str, dict[bytes, bytes]]:
-    """Return what a script replied: a word, and a gate's fields where it tells them."""
-    outcome, *rest = reply
-    flat = rest[0] if rest else []
-    return outcome.decode(), dict(zip(flat[::2], flat[1::2], strict=True))
-
-
 def _gone() -> NotFound:
     return NotFound("This gate no longer exists on the server, so nothing was decided.")
 
@@ -319,7 +339,13 @@ _REFUSALS: Mapping[str, Callable[[], ServiceError]] = {
 }
 
 
+_WORDS = {word.encode(): word for word in ("written", "repeated", "decided", "exists", "early", *_REFUSALS)}
+"""What the scripts that write may reply."""
+
+
 def _refusal(outcome: str) -> ServiceError:
+    if outcome not in _REFUSALS:
+        return Interrupted(f"The server answered {outcome!r}, which is no answer to this, so what was done is unknown.")
     return _REFUSALS[outcome]()
 
 

@@ -1,7 +1,7 @@
 """What a diagnosis asks the server: its version, and whether single-tenant data lies beside the tenants'."""
 
 from hitl_desktop.services import scripts
-from hitl_desktop.services.connection import Connection
+from hitl_desktop.services.connection import Connection, understood
 from hitl_desktop.services.errors import Refused
 from hitl_desktop.tenancy import TenantNames, require_tenant
 from hitl_desktop.tenancy.naming import UNPREFIXED_KEYS, unprefixed
@@ -59,9 +59,11 @@ class Health:
         """
         require_tenant(self._names.tenant_id)
         try:
-            return str((await self._connection.read("INFO", "server")).get("run_id", ""))
+            told = await self._connection.read("INFO", "server")
         except Refused:  # drop: this user may not ask
             return ""
+        with understood(self._connection.address):
+            return str(told.get("run_id", ""))
 
     async def stray_keys(self) -> tuple[str, ...]:
         """Return the kinds of unprefixed keys found beside a tenant's, such as `asdlc:session`.

@@ -10,7 +10,7 @@ from hitl_desktop.domain.gate import Gate
 from hitl_desktop.domain.time import parse_time
 from hitl_desktop.services import scripts
 from hitl_desktop.services.codec import decode_object, decode_texts
-from hitl_desktop.services.connection import Connection
+from hitl_desktop.services.connection import Connection, understood
 from hitl_desktop.tenancy import TenantNames, require_tenant
 from hitl_desktop.tenancy.audit import TenantRecord
 
@@ -38,13 +38,14 @@ class History:
         newest = "+"
         for _ in range(_PAGES):
             entries = await self._connection.read("XREVRANGE", self._names.audit, newest, "-", "COUNT", _PAGE)
-            for _entry_id, fields in entries:
-                if fields.get(b"event") == b"gate_decision":
-                    decided = _decided(fields)
-                    found.setdefault(decided.request_id, decided)
-            if len(entries) < _PAGE or len(found) >= DECIDED_SHOWN:
-                break
-            newest = f"({entries[-1][0].decode()}"
+            with understood(self._connection.address):
+                for _entry_id, fields in entries:
+                    if fields.get(b"event") == b"gate_decision":
+                        decided = _decided(fields)
+                        found.setdefault(decided.request_id, decided)
+                if len(entries) < _PAGE or len(found) >= DECIDED_SHOWN:
+                    break
+                newest = f"({entries[-1][0].decode()}"
         return tuple(found.values())[:DECIDED_SHOWN]
 
     async def record(self, entry: TenantRecord) -> None:
@@ -67,10 +68,11 @@ async def decider(connection: Connection, names: TenantNames, gate: Gate) -> Dec
     """
     require_tenant(names.tenant_id)
     entries = await connection.read("LRANGE", names.decision_log(gate.task_id), -_PAGE, -1)
-    for text in reversed(entries):
-        entry = decode_object(text) or {}
-        if entry.get("event") == "gate_decision" and entry.get("request_id") == gate.request_id:
-            return _decided({str(name).encode(): str(value).encode() for name, value in entry.items()})
+    with understood(connection.address):
+        for text in reversed(entries):
+            entry = decode_object(text) or {}
+            if entry.get("event") == "gate_decision" and entry.get("request_id") == gate.request_id:
+                return _decided({str(name).encode(): str(value).encode() for name, value in entry.items()})
     return None
 
 

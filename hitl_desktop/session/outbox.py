@@ -13,6 +13,7 @@ from hitl_desktop.domain.decision import Decided, Decision, Severity, Verdict
 from hitl_desktop.domain.gate import Gate
 from hitl_desktop.domain.outbox import NotWithdrawableError, OutboxEntry, OutboxState
 from hitl_desktop.services.errors import EvidenceChanged, Interrupted, NotFound, ServiceError, Unavailable
+from hitl_desktop.store.database import storable
 from hitl_desktop.store.outbox import entry_of
 from hitl_desktop.store.tenant_store import StoreThread
 from hitl_desktop.sync.outbound import Outbound, error_of
@@ -21,7 +22,8 @@ from hitl_desktop.sync.schedule import backoff
 _SENDINGS = 4
 _ELSEWHERE = 20.0
 _LOOK_EVERY = 0.05
-_HELD = 10.0
+_HELD = 15.0
+"""Seconds until a row is due within which it is waited for: longer than one may be held, or another process's lease."""
 
 
 class Words(TypedDict, total=False):
@@ -88,11 +90,11 @@ class OutboxDesk:
             bundle_id=gate.evidence_bundle_id,
             evidence_digest=digest,
             verdict=verdict,
-            reviewer=self.reviewer,
+            reviewer=storable(self.reviewer),
             decided_at=now,
-            reason=words.get("reason", "").strip(),
-            conditions=tuple(words.get("conditions", ())),
-            feedback=words.get("feedback", ""),
+            reason=storable(words.get("reason", "").strip()),
+            conditions=tuple(map(storable, words.get("conditions", ()))),
+            feedback=storable(words.get("feedback", "")),
             severity=words.get("severity"),
             tags=tuple(words.get("tags", ())),
         )

@@ -83,6 +83,13 @@ class ReviewSession:
         """Return what the reviewer should know of what is kept on this machine; empty where all is well."""
         return await self._disk(lambda store: store.notice)
 
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What the reviewer should know of what is kept here and, while online, delivered; no disk is asked."""
+        online = self.monitor.now.phase is Phase.ONLINE
+        told = (self._disk.notice, self._workers.problem, self.outbox.problem if online else "")
+        return tuple(text for text in told if text)
+
     async def refresh(self) -> None:
         """Look at the server now.
 
@@ -172,12 +179,12 @@ class ReviewSession:
             StoreError: the disk.
         """
         if offline or self._backend.is_offline or self.monitor.now.phase is Phase.OFFLINE:
-            return await self._reader.open_kept(request_id)
+            return await self._reader.open_kept(request_id, self.book.gates.get(request_id))
         try:
             found = await self._reader.open(request_id)
         except Unavailable as error:
             try:
-                return await self._reader.open_kept(request_id)
+                return await self._reader.open_kept(request_id, self.book.gates.get(request_id))
             except (ServiceError, StoreError):  # what the server says is what counts
                 raise error from None
         with suppress(StoreError):  # go on: what cannot be kept can be read all the same
@@ -341,8 +348,12 @@ async def open_session(
     scope = nullcontext() if chosen is None else TenantContext.tenant_scope(chosen, config.allowed_tenants)
     async with AsyncExitStack() as stack:
         stack.enter_context(scope)
-        connection = await stack.enter_async_context(connect(backend.redis_url))
-        stream = await stack.enter_async_context(connect(backend.redis_url))
+
+        def away() -> bool:
+            return backend.is_offline
+
+        connection = await stack.enter_async_context(connect(backend.redis_url, away))
+        stream = await stack.enter_async_context(connect(backend.redis_url, away))
         disk = await stack.enter_async_context(open_store(backend.settings, names))
         session = ReviewSession(backend, names, connection, stream, disk)
         if not live:

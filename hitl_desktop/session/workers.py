@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from hitl_desktop.domain.outbox import OutboxState
@@ -72,6 +73,14 @@ class Workers:
         while self._tasks:
             await ended(self._tasks)
         await self._recorder.flush()
+        if self._monitor.now.phase is Phase.ONLINE and not self._recorder.problem:
+            with suppress(StoreError):  # go on: it is only tidied
+                await self._disk(lambda store: store.drafts.forget_marks())
+
+    @property
+    def problem(self) -> str:
+        """Why what the server tells is not kept on this machine at present; empty where it is."""
+        return self._recorder.problem
 
     def _connected(self, now: Connectivity) -> None:
         if now.phase is Phase.ONLINE:
@@ -131,21 +140,26 @@ class Workers:
 
     async def _prefetch(self) -> None:
         """Keep the evidence of what waits, now and whenever more has come."""
-        seen: set[str] = set()
+        seen: tuple[int, set[str]] = (0, set())
         while True:
             await self._monitor.reached(Phase.ONLINE)
+            now = (self._disk.openings, set(self._book.pending_ids))
             # What was decided goes before what may be read later.
-            if seen != self._book.pending_ids and not self._is_delivering():
-                seen = set(self._book.pending_ids)
+            if seen != now and not self._is_delivering():
+                seen = now
                 try:
                     await self._prefetch_once()
                 except (ServiceError, StoreError):  # wait and try again: it is only for later
-                    seen = set()
+                    seen = (0, set())
             await asyncio.sleep(_PREFETCH_EVERY)
 
     def _is_delivering(self) -> bool:
-        counts = self._book.decision_counts
-        return any(counts.get(state) for state in OutboxState if state.is_open)
+        """Whether decisions are on their way that are not held for the reviewer to undo."""
+        counts, now = self._book.decision_counts, datetime.now(UTC)
+        return any(counts.get(state) for state in OutboxState if state.is_open) and any(
+            entry.state.is_open and (entry.held_until is None or entry.held_until <= now)
+            for entry in self._book.decisions.values()
+        )
 
     async def _prefetch_once(self) -> None:
         await self._disk(lambda store: store.remember("listed", "1"))
@@ -157,7 +171,7 @@ class Workers:
 def _forget_old(store: TenantStore) -> None:
     store.outbox.forget_old(time.time())
     store.gates.forget_old()
-    store.drafts.forget_old()
+    store.drafts.forget_old(time.time())
 
 
 async def _let_go(work: Work) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # only the store's thread needs it
 MEMORY = Path(":memory:")
 _BUSY_MS = 5_000
 _PLAIN = b"SQLite format 3\x00"
+_PAGE = 4096
 
 
 def open_database(path: Path, key: bytes) -> "apsw.Connection":
@@ -34,13 +35,26 @@ def open_database(path: Path, key: bytes) -> "apsw.Connection":
         TooNewError: a newer version of the application wrote it.
         StoreFullError: the disk is full or cannot be written.
     """
-    if path != MEMORY and (not path.exists() or path.stat().st_size == 0):
-        _make(path, key)
+    if path != MEMORY:
+        with sorted_out(path):
+            if path.exists():
+                _look_at(path)
+            else:
+                _make(path, key)
     return _connected(path, key)
 
 
+def _look_at(path: Path) -> None:
+    """Refuse what SQLite would silently take for a new file; by its status alone, as `_make` tells why."""
+    status = path.stat()
+    if os.name == "posix" and status.st_mode & 0o077:
+        path.chmod(0o600)
+    if status.st_size < _PAGE:
+        raise DamagedError("The file was cut off." if status.st_size else "The file is empty.")
+
+
 def _make(path: Path, key: bytes) -> None:
-    """Make the file. It is looked at as a file here alone, while nobody has it open.
+    """Make the file. It is looked at as a file here, while nobody has it open, and where it cannot be opened.
 
     To close a file takes this process's locks off it, those of SQLite too, and the next process to close the database
     would take its log away from under us.
@@ -48,9 +62,13 @@ def _make(path: Path, key: bytes) -> None:
     # SQLite would give it the account's usual mode.
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
     _connected(path, key).close()
+    if _is_plain(path):
+        raise DamagedError("The file is not encrypted, so it is not used.")
+
+
+def _is_plain(path: Path) -> bool:
     with path.open("rb") as file:
-        if file.read(len(_PLAIN)) == _PLAIN:
-            raise DamagedError("The file is not encrypted, so it is not used.")
+        return file.read(len(_PLAIN)) == _PLAIN
 
 
 def _connected(path: Path, key: bytes) -> "apsw.Connection":
@@ -70,9 +88,17 @@ def _connected(path: Path, key: bytes) -> "apsw.Connection":
             connection.pragma("foreign_keys", True)  # noqa: FBT003 - apsw's own
             _migrate(connection)
     except BaseException:
-        connection.close()
+        close_untouched(connection)
         raise
     return connection
+
+
+def close_untouched(connection: "apsw.Connection") -> None:
+    """Close a file as it is, without writing its log into it: what is damaged must not get worse before it is saved."""
+    import apsw
+
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    connection.close()
 
 
 def _check(connection: "apsw.Connection", path: Path) -> None:
@@ -94,7 +120,9 @@ def _check(connection: "apsw.Connection", path: Path) -> None:
 def _wrong_or_damaged(path: Path) -> StoreError:
     """Tell a wrong key from damage: the page size of a sound file divides its length."""
     with contextlib.suppress(OSError):
-        if path.stat().st_size % 4096:
+        if _is_plain(path):
+            return DamagedError("The file is not encrypted, so it is not used.")
+        if path.stat().st_size % _PAGE:
             return DamagedError("The file was cut off.")
     return WrongKeyError("The key does not open the file, or its beginning is damaged.")
 
@@ -103,17 +131,23 @@ def _migrate(connection: "apsw.Connection") -> None:
     version = connection.pragma("user_version")
     if version == len(MIGRATIONS):
         return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection, durable=True):
         version = connection.pragma("user_version")
         for statements in MIGRATIONS[version:]:
             connection.execute(statements)
         connection.pragma("application_id", APPLICATION_ID)
         connection.pragma("user_version", len(MIGRATIONS))
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
+
+
+def check_pages(connection: "apsw.Connection") -> None:
+    """Read every page, which takes as long as the file is large.
+
+    Raises:
+        DamagedError: one of them is not as it was written.
+    """
+    found = connection.execute("PRAGMA quick_check(1)").fetchall()
+    if found != [("ok",)]:
+        raise DamagedError("The file is damaged inside.")
 
 
 @contextlib.contextmanager
@@ -131,8 +165,12 @@ def sorted_out(path: Path) -> Iterator[None]:
         ) from None
     except apsw.BusyError:
         raise StoreError("Another process holds the store for too long; nothing was kept, try again.") from None
+    except apsw.Error as error:
+        raise StoreError(f"The store could not do that ({type(error).__name__}: {error}); nothing was kept.") from None
+    except TimeoutError:
+        raise StoreError("Another process is just opening this tenant's store for long; try again.") from None
     except OSError as error:
-        raise StoreFullError(f"{path} cannot be opened: {error.strerror}.") from None
+        raise StoreFullError(f"{path} cannot be used: {error.strerror or error}; nothing was kept.") from None
 
 
 def first_row(connection: "apsw.Connection", statement: str, bindings: Sequence[Any] = ()) -> Any:
@@ -157,3 +195,8 @@ def transaction(connection: "apsw.Connection", *, durable: bool = False) -> Iter
         if connection.in_transaction:  # after a full disk, SQLite has rolled it back itself
             connection.execute("ROLLBACK")
         raise
+
+
+def storable(text: str) -> str:
+    """Return `text` as UTF-8 can hold it: a half of a character, which Qt and a terminal may give, becomes a mark."""
+    return text.encode("utf-8", "replace").decode()

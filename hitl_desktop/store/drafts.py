@@ -2,16 +2,19 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from hitl_desktop.domain.decision import Draft
-from hitl_desktop.store.database import transaction
+from hitl_desktop.store.database import storable, transaction
 
 if TYPE_CHECKING:  # only the store's thread needs it
     import apsw
 
+DRAFT_KEPT = 30 * 86_400.0
+"""Seconds for which a draft outlives its gate: one that is away for a while may come back."""
 _drafts = msgspec.msgpack.Decoder(Draft)
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -30,7 +33,8 @@ class Drafts:
                     self._connection.execute("DELETE FROM drafts WHERE request_id = ?", (request_id,))
                 else:
                     self._connection.execute(
-                        "INSERT OR REPLACE INTO drafts VALUES (?, ?, ?)", (request_id, _pack(draft), time.time())
+                        "INSERT OR REPLACE INTO drafts VALUES (?, ?, ?)",
+                        (request_id, _pack(_storable(draft)), time.time()),
                     )
 
     def all(self) -> dict[str, Draft]:
@@ -39,7 +43,7 @@ class Drafts:
         for request_id, body in self._connection.execute("SELECT request_id, body FROM drafts"):
             try:
                 found[request_id] = _drafts.decode(body)
-            except msgspec.MsgspecError:  # go on: the others can be read
+            except (msgspec.MsgspecError, TypeError, RecursionError):  # go on: the others can be read
                 continue
         return found
 
@@ -55,8 +59,22 @@ class Drafts:
             found.setdefault((request_id, bundle_id), set()).add(item)
         return found
 
-    def forget_old(self) -> None:
-        """Forget drafts and marks of gates that are no longer kept."""
+    def forget_old(self, now: float) -> None:
+        """Forget drafts, long after, whose gates are no longer kept."""
         with transaction(self._connection):
-            for table in ("drafts", "viewed"):
-                self._connection.execute(f"DELETE FROM {table} WHERE request_id NOT IN (SELECT request_id FROM gates)")
+            self._connection.execute(
+                "DELETE FROM drafts WHERE saved_at < ? AND request_id NOT IN (SELECT request_id FROM gates)",
+                (now - DRAFT_KEPT,),
+            )
+
+    def forget_marks(self) -> None:
+        """Forget what was viewed of gates that are not kept: right only once all gates that wait are."""
+        with transaction(self._connection):
+            self._connection.execute(
+                "DELETE FROM viewed WHERE request_id NOT IN (SELECT request_id FROM gates) "
+                "AND request_id NOT IN (SELECT request_id FROM drafts)"
+            )
+
+
+def _storable(draft: Draft) -> Draft:
+    return replace(draft, reason=storable(draft.reason), conditions=tuple(map(storable, draft.conditions)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgpack
 
-from hitl_desktop.store.database import first_row, transaction
+from hitl_desktop.store.database import first_row, storable, transaction
 
 if TYPE_CHECKING:  # only the store's thread needs it
     import apsw
@@ -59,7 +59,7 @@ class EvidenceCache:
             self._connection.execute(
                 "INSERT INTO words(rowid, request_id, title, body) "
                 "SELECT rowid, request_id, ?, ? FROM bundles WHERE request_id = ?",
-                (title, _storable(body), request_id),
+                (storable(title), storable(body), request_id),
             )
 
     def find(self, request_id: str) -> Kept | None:
@@ -109,7 +109,10 @@ class EvidenceCache:
 
     def search(self, text: str, limit: int = 20) -> tuple[Found, ...]:
         """Return gates whose kept evidence holds every word of `text`, best first."""
-        words = [f'"{word.replace(chr(34), chr(34) * 2)}"*' for word in text[:1_000].split()]
+        # A NUL would end the query; quoted, nothing else in it is an operator.
+        words = [
+            f'"{word.replace(chr(34), chr(34) * 2)}"*' for word in storable(text[:1_000].replace("\0", " ")).split()
+        ]
         if not words:
             return ()
         rows = self._connection.execute(
@@ -127,7 +130,3 @@ class EvidenceCache:
             "DELETE FROM bundles WHERE request_id = ?1",
         ):
             self._connection.execute(statement, (request_id,))
-
-
-def _storable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()

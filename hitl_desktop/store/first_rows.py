@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from hitl_desktop.domain.gate import Gate
 from hitl_desktop.settings import Settings
+from hitl_desktop.store.database import close_untouched
 from hitl_desktop.store.errors import StoreError
 from hitl_desktop.store.gates import GateCache
 from hitl_desktop.store.keys import Keys
@@ -42,4 +43,4 @@ def _read(path: object, key: bytes, count: int) -> list[Gate]:
         connection.pragma("key", f"raw:{key.hex()}")
         return GateCache(connection).undecided(count) if connection.pragma("user_version") == len(MIGRATIONS) else []
     finally:
-        connection.close()
+        close_untouched(connection)

@@ -43,17 +43,20 @@ class GateCache:
             self._connection.executemany(_PUT, map(_row, gates))
 
     def pages(self, size: int) -> Iterator[list[Gate]]:
-        """Yield all gates kept: those that wait first, longest waiting first, in pages of `size`.
+        """Yield all gates kept: those that wait first, longest waiting first, in pages of at most `size`.
 
-        Each page is read as a whole: with a half-read one open, nothing could be written once another process has.
+        A row that cannot be read is left out: its gate comes again from the server. Each page is read as a whole: with
+        a half-read one open, nothing could be written once another process has.
         """
         requested_at, rowid = -math.inf, 0
         while rows := list[Any](self._connection.execute(_PAGE, (requested_at, rowid, size))):
             requested_at, rowid = rows[-1][_REQUESTED_AT], rows[-1][-1]
-            yield [_gate(row[:-1]) for row in rows]
+            if page := [gate for row in rows if (gate := _readable(row[:-1])) is not None]:
+                yield page
         decided = self._connection.execute(f"{_READ} WHERE status <> 'pending' ORDER BY decided_at DESC").fetchall()
         for start in range(0, len(decided), size):
-            yield [_gate(row) for row in decided[start : start + size]]
+            if page := [gate for row in decided[start : start + size] if (gate := _readable(row)) is not None]:
+                yield page
 
     def undecided(self, count: int) -> list[Gate]:
         """Return the gates that wait and have no decision in the outbox, longest waiting first, at most `count`."""
@@ -62,12 +65,12 @@ class GateCache:
             "ORDER BY requested_at LIMIT ?",
             (count,),
         )
-        return [_gate(row) for row in rows]
+        return [gate for row in rows if (gate := _readable(row)) is not None]
 
     def find(self, request_id: str) -> Gate | None:
         """Return one gate; None if it is not kept."""
         row = first_row(self._connection, f"{_READ} WHERE request_id = ?", (request_id,))
-        return None if row is None else _gate(row)
+        return None if row is None else _readable(row)
 
     def forget_old(self) -> None:
         """Forget all but the newest decided gates."""
@@ -103,6 +106,13 @@ def _row(gate: Gate) -> tuple[Any, ...]:
         json.dumps(gate.conditions) if gate.conditions else "",
         None if gate.decided_at is None else epoch(gate.decided_at),
     )
+
+
+def _readable(row: Sequence[Any]) -> Gate | None:
+    try:
+        return _gate(row)
+    except (KeyError, ValueError, TypeError, OverflowError, OSError, RecursionError):
+        return None
 
 
 def _gate(row: Sequence[Any]) -> Gate:

@@ -50,11 +50,13 @@ class Keys:
         wrapped = self._wrapped(names)
         if wrapped.exists():
             return self.unwrap(names, wrapped.read_bytes())
-        if self._wraps:
+        if self._wraps and not (self._folder / f"{names.file_stem}.db").exists():
             return None
         try:
             text = read_secret(names.data_key_entry(self._store_id))
         except KeyringUnusableError as error:
+            if self._wraps:
+                return None
             raise NoKeyError(_nothing_kept(str(error))) from None
         if text is None:
             return None
@@ -83,21 +85,22 @@ class Keys:
         return key
 
     def destroy(self, names: TenantNames) -> None:
-        """Destroy the tenant's data key: what it encrypted can never be read again.
+        """Destroy every data key of the tenant: what they encrypted can never be read again.
 
         Raises:
-            NoKeyError: the keyring has it and cannot be used.
+            NoKeyError: the keyring may have one and cannot be used.
+            OSError: a wrapped key cannot be removed.
         """
-        wrapped = self._wrapped(names)
-        if wrapped.exists():
-            wrapped.write_bytes(secrets.token_bytes(wrapped.stat().st_size))
+        for wrapped in [path for path in self._folder.glob(f"{names.file_stem}.*") if ".key" in path.suffixes]:
+            with wrapped.open("r+b") as file:
+                file.write(secrets.token_bytes(wrapped.stat().st_size))
+                os.fsync(file.fileno())
             wrapped.unlink()
-        if self._wraps:
-            return
         try:
             forget_secret(names.data_key_entry(self._store_id))
         except KeyringUnusableError as error:
-            raise NoKeyError(str(error)) from None
+            if not self._wraps:
+                raise NoKeyError(str(error)) from None
 
     @property
     def _wraps(self) -> bool:

@@ -9,11 +9,10 @@ import secrets
 import socket
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import msgpack
 import msgspec
 
 from hitl_desktop.domain.decision import Decided, Decision
@@ -29,10 +28,18 @@ DELIVERED_KEPT = 30 * 86_400.0
 """Seconds for which a delivered row is kept, to be delivered again should the server have forgotten it."""
 LEASE = 12.0
 """Seconds after which a row that is being sent is another process's to take up: longer than the server may take."""
-_ENTRY = "decision, gate, device, state, held_until, attempts, cause, problem, theirs"
+_ENTRY = "decision_id, request_id, decision, gate, device, state, held_until, attempts, cause, problem, theirs"
+RESCUED = f"{_ENTRY}, fields"
+"""The columns that are read from a file that can no longer be used."""
+_DAMAGED = "What this decision was made on is damaged on this machine, so it was not sent; review the gate again."
+_MOST_ATTEMPTS = 2**31
+_OPEN = "state IN ('queued', 'sending', 'unknown')"
+_SUPERSEDED = "You have decided about this gate again since, so this decision from a file moved aside was not sent."
 _decisions = msgspec.msgpack.Decoder(Decision)
 _gates = msgspec.msgpack.Decoder(Gate)
 _theirs = msgspec.msgpack.Decoder(Decided)
+_fields = msgspec.msgpack.Decoder(dict[bytes, bytes])
+_UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, OSError, RecursionError)
 _pack = msgspec.msgpack.Encoder().encode
 
 Fields = dict[bytes, bytes]
@@ -74,12 +81,14 @@ class Outbox:
         with transaction(self._connection, durable=True):
             row = first_row(
                 self._connection,
-                f"SELECT {_ENTRY} FROM outbox WHERE request_id = ? AND state IN ('queued', 'sending', 'unknown')",
+                f"SELECT {_ENTRY} FROM outbox WHERE request_id = ? AND {_OPEN}",
                 (entry.request_id,),
             )
             if row is not None:
-                raise AlreadyQueuedError(_entry(row))
-            self._insert(entry, msgpack.packb(fields))
+                if (before := _readable(row)) is not None:
+                    raise AlreadyQueuedError(before)
+                self._set_aside(row[0])
+            self._insert(entry, _pack(fields))
 
     def entries(self, delivered_since: float | None = None) -> list[OutboxEntry]:
         """Return the rows in their order; delivered ones only since that time, and where the kept gate still waits.
@@ -102,7 +111,12 @@ class Outbox:
     def fields(self, decision_id: str) -> Fields:
         """Return the bundle's fields that a row's decision is about; nothing if there is no such row."""
         row = first_row(self._connection, "SELECT fields FROM outbox WHERE decision_id = ?", (decision_id,))
-        return {} if row is None else msgpack.unpackb(row[0])
+        return {} if row is None else _readable_fields(row[0]) or {}
+
+    def unreadable(self) -> int:
+        """Return how many rows that are not delivered cannot be read: they are neither shown nor sent, and stay."""
+        rows = self._connection.execute(f"SELECT {_ENTRY} FROM outbox WHERE state <> 'delivered'")
+        return sum(_readable(row) is None for row in rows)
 
     def claim(self, now: float, limit: int, only: str | None = None) -> list[Claimed]:
         """Take rows that are due, at most `limit`, or the one named: they are `sending` until settled."""
@@ -111,16 +125,16 @@ class Outbox:
         with transaction(self._connection, durable=True):
             self._take_up(now)
             rows: list[Any] = self._connection.execute(
-                f"SELECT {_ENTRY}, fields, decision_id FROM outbox WHERE state IN ('unknown', 'queued') "
+                f"SELECT {_ENTRY}, fields FROM outbox WHERE state IN ('unknown', 'queued') "
                 "AND (held_until IS NULL OR held_until <= ?1) AND (?3 IS NULL OR decision_id = ?3) "
                 "ORDER BY seq LIMIT ?2",
                 (now, limit, only),
             ).fetchall()
-            for *row, fields, decision_id in rows:
-                if (entry := _readable(row)) is None:
-                    self._set_aside(decision_id)
+            for *row, fields in rows:
+                if (one := _claimed(row, fields)) is None:
+                    self._set_aside(row[0])
                 else:
-                    claimed.append(Claimed(entry, msgpack.unpackb(fields)))
+                    claimed.append(one)
             self._connection.executemany(
                 "UPDATE outbox SET state = 'sending', attempts = attempts + 1, sender = ?, lease = ? "
                 "WHERE decision_id = ?",
@@ -238,7 +252,7 @@ class Outbox:
         (due,) = first_row(
             self._connection,
             "SELECT min(coalesce(CASE state WHEN 'sending' THEN lease ELSE held_until END, 0)) FROM outbox "
-            "WHERE state IN ('queued', 'unknown', 'sending')",
+            f"WHERE {_OPEN}",
         )
         return None if due is None else float(due)
 
@@ -274,30 +288,50 @@ class Outbox:
                 "DELETE FROM outbox WHERE state = 'delivered' AND delivered_at < ?", (now - DELIVERED_KEPT,)
             )
 
-    def insert_rescued(self, row: Sequence[Any]) -> None:
-        """Add a row that was read from a damaged file, as it stood there."""
-        decision, gate, device, state, held_until, attempts, cause, problem, theirs, fields = row
-        entry = _entry((decision, gate, device, state, held_until, attempts, cause, problem, theirs))
-        if entry.state is OutboxState.SENDING:
-            state = OutboxState.UNKNOWN.value
+    def insert_rescued(self, row: Sequence[Any]) -> bool:
+        """Add a row of another file, its columns as `RESCUED` names them; return whether it is one to be answered for.
+
+        Where another decision about the same gate is on its way, it waits for the reviewer's answer instead.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
+        *columns, fields = row
+        entry = _readable(columns)
+        if entry is None:
+            raise ValueError("the row cannot be read")
+        if self.find(entry.decision_id) is not None:
+            return False
+        if entry.state.is_open and _readable_fields(fields) is None:
+            entry = replace(entry, state=OutboxState.REFUSED, cause=Cause.DAMAGED, problem=_DAMAGED)
+        elif entry.state.is_open and self._is_on_its_way(entry.request_id):
+            entry = replace(entry, state=OutboxState.REFUSED, cause=Cause.REFUSED, problem=_SUPERSEDED)
+        elif entry.state is OutboxState.SENDING:
+            entry = replace(entry, state=OutboxState.UNKNOWN)
         self._connection.execute(
-            "INSERT OR IGNORE INTO outbox(decision_id, request_id, state, decision, gate, fields, device, attempts, "
-            "cause, problem, theirs, delivered_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO outbox(decision_id, request_id, state, decision, gate, fields, device, held_until, attempts, "
+            "cause, problem, theirs, delivered_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 entry.decision_id,
                 entry.request_id,
-                state,
-                decision,
-                gate,
+                entry.state.value,
+                columns[2],
+                columns[3],
                 fields,
-                device,
-                attempts,
-                cause,
-                problem,
-                theirs,
+                entry.device,
+                columns[6],
+                entry.attempts,
+                entry.cause.value,
+                entry.problem,
+                columns[10],
                 time.time() if entry.state is OutboxState.DELIVERED else None,
             ),
         )
+        return entry.state is not OutboxState.DELIVERED
+
+    def _is_on_its_way(self, request_id: str) -> bool:
+        found = first_row(self._connection, f"SELECT 1 FROM outbox WHERE request_id = ? AND {_OPEN}", (request_id,))
+        return found is not None
 
     def _insert(self, entry: OutboxEntry, fields: bytes) -> None:
         self._connection.execute(
@@ -327,12 +361,14 @@ class Outbox:
         )
 
     def _has_ended(self, sender: str | None) -> bool:
-        host, pid, _ = ["", "", "", *(sender or "").rsplit(" ", 2)][-3:]
+        host, pid, *_ = [*(sender or "").split(" "), "", ""]
         if host != socket.gethostname() or os.name != "posix":
             return False
+        if not pid.isascii() or not pid.isdigit():
+            return True
         try:
             os.kill(int(pid), 0)
-        except (ProcessLookupError, ValueError):
+        except (ProcessLookupError, OverflowError):
             return True
         except PermissionError:
             return False
@@ -340,20 +376,33 @@ class Outbox:
 
     def _set_aside(self, decision_id: str) -> None:
         self._connection.execute(
-            "UPDATE outbox SET state = 'refused', cause = 'damaged' WHERE decision_id = ?", (decision_id,)
+            "UPDATE outbox SET state = 'refused', cause = 'damaged', problem = ? WHERE decision_id = ?",
+            (_DAMAGED, decision_id),
         )
 
 
 def _readable(row: Sequence[Any]) -> OutboxEntry | None:
     try:
         return _entry(row)
-    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError):
+    except _UNREADABLE:
         return None
 
 
+def _readable_fields(fields: Any) -> Fields | None:
+    try:
+        return _fields.decode(fields)
+    except _UNREADABLE:
+        return None
+
+
+def _claimed(row: Sequence[Any], fields: Any) -> Claimed | None:
+    entry, found = _readable(row), _readable_fields(fields)
+    return None if entry is None or found is None else Claimed(entry, found)
+
+
 def _entry(row: Sequence[Any]) -> OutboxEntry:
-    decision, gate, device, state, held_until, attempts, cause, problem, theirs = row
-    return OutboxEntry(
+    decision_id, request_id, decision, gate, device, state, held_until, attempts, cause, problem, theirs = row
+    entry = OutboxEntry(
         decision=_decisions.decode(decision),
         gate=_gates.decode(gate),
         device=device,
@@ -364,6 +413,11 @@ def _entry(row: Sequence[Any]) -> OutboxEntry:
         problem=problem,
         theirs=None if theirs is None else _theirs.decode(theirs),
     )
+    if not 0 <= attempts <= _MOST_ATTEMPTS:
+        raise ValueError("nobody tries that often")
+    if (entry.decision_id, entry.request_id, entry.gate.request_id) != (decision_id, request_id, request_id):
+        raise ValueError("the row's parts are not of one decision")
+    return entry
 
 
 def entry_of(decision: Decision, gate: Gate, device: str, held_until: datetime | None) -> OutboxEntry:

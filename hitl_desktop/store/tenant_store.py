@@ -5,18 +5,28 @@ and the rows of the outbox that can still be read go over into it.
 """
 
 import asyncio
+import os
+import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hitl_desktop.settings import Settings
-from hitl_desktop.store.database import MEMORY, first_row, open_database, sorted_out, transaction
+from hitl_desktop.store import rescue
+from hitl_desktop.store.database import (
+    MEMORY,
+    check_pages,
+    close_untouched,
+    first_row,
+    open_database,
+    sorted_out,
+    transaction,
+)
 from hitl_desktop.store.drafts import Drafts
 from hitl_desktop.store.errors import DamagedError, NoKeyError, StoreError, TooNewError, WrongKeyError
 from hitl_desktop.store.evidence import EvidenceCache
@@ -28,9 +38,8 @@ from hitl_desktop.tenancy import TenantNames
 if TYPE_CHECKING:  # only the store's thread needs it
     import apsw
 
-_SUFFIXES = (".db", ".db-wal", ".db-shm", ".key")
-_RESCUED = "SELECT decision, gate, device, state, held_until, attempts, cause, problem, theirs, fields FROM outbox"
 _LOCKED_WITHIN = 10.0
+_STORE_ID = re.compile("[0-9a-f]{16}")
 
 Result = TypeVar("Result")
 
@@ -47,6 +56,7 @@ class TenantStore:
         self.is_durable = path != MEMORY
         self.notice = notice
         self._connection = connection
+        self._file = _identity(path) if self.is_durable else None
         self.gates = GateCache(connection)
         self.evidence = EvidenceCache(connection)
         self.outbox = Outbox(connection)
@@ -66,15 +76,55 @@ class TenantStore:
         """Return a number that changes when another process has written."""
         return int(self._connection.pragma("data_version"))
 
-    def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
+    def is_replaced(self) -> bool:
+        """Whether another process has moved the file aside, or removed it."""
+        return self._file is not None and _identity(self.path) != self._file
+
+    def take_in(self, left: rescue.Rescued) -> int:
+        """Add what was read of another file, and return how many decisions need the reviewer or the server still."""
+        return rescue.insert(self._connection, self.outbox, left)
+
+    def probe(self, *, thorough: bool = False) -> None:
+        """Look whether the file can be used; `thorough` reads every page of it.
+
+        Raises:
+            StoreError: it cannot.
+        """
+        with sorted_out(self.path):
+            if thorough:
+                check_pages(self._connection)
+            if unreadable := self.outbox.unreadable():
+                self.notice = f"{unreadable} decisions in the outbox cannot be read, so they are not sent; they stay."
+            next(self.gates.pages(1), None)
+            self.outbox.take_up(time.time())
+
+    def close(self, *, is_damaged: bool = False) -> None:
+        """Close the file; a damaged one is left as it is."""
+        # The log of one that was replaced has the name of the new file's by now, and would be deleted under that.
+        if is_damaged or self.is_replaced():
+            close_untouched(self._connection)
+        else:
+            self._connection.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 class StoreThread:
-    """The store's own thread: `await disk(work)` does `work(store)` there, one after the other."""
+    """The store's own thread: `await disk(work)` does `work(store)` there, one after the other.
 
-    def __init__(self, open_anew: Callable[[], TenantStore]) -> None:
+    `notice` is the store's, empty before it is open; `openings` says how often a file was opened: one more means that
+    what it held before may be gone.
+    """
+
+    def __init__(self, open_anew: Callable[[bool], TenantStore]) -> None:
+        self.notice = ""
+        self.openings = 0
         self._open_anew = open_anew
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._store: TenantStore | None = None
@@ -94,22 +144,29 @@ class StoreThread:
         self._executor.shutdown(wait=False)
 
     def _do(self, work: Callable[[TenantStore], Result]) -> Result:
-        if self._store is None:
-            self._store = self._open_anew()
-        try:
-            with sorted_out(self._store.path):
-                return work(self._store)
-        except DamagedError:
+        if self._store is not None and self._store.is_replaced():
             self._close()
-            self._store = self._open_anew()
-            with sorted_out(self._store.path):
-                return work(self._store)
+        store = self._store or self._open(thorough=False)
+        try:
+            with sorted_out(store.path):
+                return work(store)
+        except DamagedError:
+            self._close(is_damaged=True)
+            store = self._open(thorough=True)
+            with sorted_out(store.path):
+                return work(store)
 
-    def _close(self) -> None:
-        if self._store is not None:
-            with sorted_out(self._store.path):
-                self._store.close()
-            self._store = None
+    def _open(self, *, thorough: bool) -> TenantStore:
+        store = self._store = self._open_anew(thorough)
+        self.notice = store.notice
+        self.openings += 1
+        return store
+
+    def _close(self, *, is_damaged: bool = False) -> None:
+        store, self._store = self._store, None
+        if store is not None:
+            with suppress(StoreError), sorted_out(store.path):
+                store.close(is_damaged=is_damaged)
 
 
 @asynccontextmanager
@@ -135,7 +192,7 @@ def kept_tenants(settings: Settings) -> tuple[str | None, ...]:
 
 
 def remove_store(settings: Settings, names: TenantNames) -> bool:
-    """Destroy the tenant's key and then its files; return whether there were any.
+    """Destroy the tenant's keys and then its files; return whether there were any.
 
     Raises:
         StoreError: the keyring or the disk keeps some of it.
@@ -145,15 +202,19 @@ def remove_store(settings: Settings, names: TenantNames) -> bool:
         return False
     with sorted_out(folder), _locked(folder, names):
         _keys(settings).destroy(names)
-        left = [path for path in folder.iterdir() if path.name.split(".")[0] == names.file_stem]
+        left = [path for path in folder.glob(f"{names.file_stem}.*") if path.suffix != ".lock"]
         for path in left:
-            if path.suffix != ".lock":
-                path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
         return any(path.suffix == ".db" for path in left)
 
 
-def open_tenant_store(settings: Settings, names: TenantNames) -> TenantStore:
+def open_tenant_store(settings: Settings, names: TenantNames, thorough: bool = False) -> TenantStore:  # noqa: FBT001, FBT002 - bound by position
     """Open the tenant's file, moving aside what cannot be used. Blocks: on the disk, on the keyring, on a person.
+
+    Args:
+        settings: where it is, and what its key is wrapped with.
+        names: the tenant's.
+        thorough: whether to read all of it first, since it is known to be damaged somewhere.
 
     Raises:
         StoreError: the disk is full or cannot be written.
@@ -164,20 +225,30 @@ def open_tenant_store(settings: Settings, names: TenantNames) -> TenantStore:
             _make_private(folder, settings.state_dir)
             keys = _keys(settings)
             with _locked(folder, names):
-                return _open(folder / f"{names.file_stem}.db", names, keys)
+                return _open(folder / f"{names.file_stem}.db", names, keys, thorough=thorough)
     except NoKeyError as error:
         return TenantStore(open_database(MEMORY, bytes(KEY_BYTES)), MEMORY, str(error))
 
 
-def _open(path: Path, names: TenantNames, keys: Keys) -> TenantStore:
+def _open(path: Path, names: TenantNames, keys: Keys, *, thorough: bool) -> TenantStore:
     key: bytes | None = None
     try:
         key = keys.find(names) or _first_key(path, names, keys)
-        store = _probed(TenantStore(open_database(path, key), path))
+        store = _opened(path, key, thorough=thorough)
     except (WrongKeyError, DamagedError, TooNewError) as error:
-        store = _begin_anew(path, names, keys, key, error)
-    for old in sorted(path.parent.glob(f"{names.file_stem}.aside-*.db")):
-        _take_over(store, old, names, keys)
+        key, store = _begin_anew(path, names, keys, key, error)
+    for old in rescue.waiting(path):
+        _take_over(store, old, names, keys, key)
+    return store
+
+
+def _opened(path: Path, key: bytes, *, thorough: bool = False) -> TenantStore:
+    store = TenantStore(open_database(path, key), path)
+    try:
+        store.probe(thorough=thorough)
+    except BaseException:
+        store.close(is_damaged=True)
+        raise
     return store
 
 
@@ -187,103 +258,61 @@ def _first_key(path: Path, names: TenantNames, keys: Keys) -> bytes:
     return keys.create(names)
 
 
-def _probed(store: TenantStore) -> TenantStore:
+def _begin_anew(
+    path: Path, names: TenantNames, keys: Keys, key: bytes | None, cause: StoreError
+) -> tuple[bytes, TenantStore]:
+    """Move the file aside and begin another one; a key that is at hand stays in use, so that none is ever lost."""
+    left = rescue.Rescued()
+    if key is not None:
+        with suppress(WrongKeyError):
+            left = rescue.read_what_is_left(path, key)
+    aside = rescue.move_aside(path, cause, with_key=key is None)
+    key = key or keys.create(names)
+    store = _opened(path, key)
+    store.notice = rescue.sentence(cause, aside, store.take_in(left))
+    return key, store
+
+
+def _take_over(store: TenantStore, old: Path, names: TenantNames, keys: Keys, key: bytes) -> None:
+    """Take what a reviewer wrote out of a file that was moved aside for its key, should that be at hand again."""
+    wrapped = old.with_suffix(".key")
     try:
-        with sorted_out(store.path):
-            store.outbox.take_up(time.time())
-            store.outbox.entries()
-            next(store.gates.pages(1), None)
-    except BaseException:
-        store.close()
-        raise
-    return store
-
-
-def _begin_anew(path: Path, names: TenantNames, keys: Keys, key: bytes | None, cause: StoreError) -> TenantStore:
-    rows = [] if key is None or isinstance(cause, WrongKeyError) else _readable_rows(path, key)
-    keeps_key = not isinstance(cause, WrongKeyError)
-    aside = _move_aside(path, with_key=not keeps_key)
-    new_key = key if keeps_key and key is not None else keys.create(names)
-    store = TenantStore(open_database(path, new_key), path)
-    rescued = _insert(store, rows)
-    kept = f"{rescued} decisions that were on their way are kept" if rescued else "no decision in it could be read"
-    store.notice = (
-        f"What was kept of this tenant could not be used: {str(cause)[:1].lower()}{str(cause)[1:].rstrip('.')}. It was "
-        f"moved aside as {aside.name}; {kept}, and the gates come again from the server."
-    )
-    return store
-
-
-def _take_over(store: TenantStore, old: Path, names: TenantNames, keys: Keys) -> None:
-    """Take the outbox of a file that was moved aside for its key, should that key be at hand again."""
-    beside = old.with_suffix(".key")
-    try:
-        key = keys.unwrap(names, beside.read_bytes())
-        rows = _readable_rows(old, key)
+        its_key = keys.unwrap(names, wrapped.read_bytes()) if wrapped.exists() else key
+        left = rescue.read_what_is_left(old, its_key)
     except (OSError, StoreError):  # go on: it waits for its key
         return
-    rescued = _insert(store, [row for row in rows if row[3] != "delivered"])
-    for path in _files(old):
-        path.rename(path.with_name(path.name.replace(".aside-", ".taken-", 1)))
+    rescued = store.take_in(left)
+    rescue.mark_taken(old)
     if rescued:
-        store.notice = f"{rescued} decisions from a file that had been moved aside ({old.name}) are on their way again."
-
-
-def _readable_rows(path: Path, key: bytes) -> list[Sequence[Any]]:
-    """Return the rows of the outbox that can be read, from both ends of the table towards what is damaged."""
-    import apsw
-
-    rows: dict[bytes, Sequence[Any]] = {}
-    with suppress(apsw.Error, OSError):
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-        try:
-            connection.pragma("cipher", "aegis")
-            connection.pragma("key", f"raw:{key.hex()}")
-            for order in ("ASC", "DESC"):
-                with suppress(apsw.Error):
-                    for row in connection.execute(f"{_RESCUED} ORDER BY seq {order}"):
-                        rows.setdefault(bytes(row[0]), row)
-        finally:
-            connection.close()
-    return list(rows.values())
-
-
-def _insert(store: TenantStore, rows: Sequence[Sequence[Any]]) -> int:
-    rescued = 0
-    for row in rows:
-        with suppress(ValueError, TypeError, OverflowError):  # a row that cannot be read stays in the file moved aside
-            store.outbox.insert_rescued(row)
-            rescued += row[3] != "delivered"
-    return rescued
-
-
-def _move_aside(path: Path, *, with_key: bool) -> Path:
-    stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    aside = path.with_name(f"{path.stem}.aside-{stamp}.db")
-    for suffix in _SUFFIXES:
-        old = path.with_name(f"{path.stem}{suffix}")
-        if old.exists() and (with_key or suffix != ".key"):
-            old.rename(aside.with_name(aside.name.removesuffix(".db") + suffix))
-    return aside
-
-
-def _files(path: Path) -> list[Path]:
-    stem = path.name.removesuffix(".db")
-    return [found for suffix in _SUFFIXES if (found := path.with_name(stem + suffix)).exists()]
+        told = f"{rescued} decisions from a file that had been moved aside ({old.name}) are in the outbox again."
+        store.notice = " ".join(filter(None, (store.notice, told)))
 
 
 def _keys(settings: Settings) -> Keys:
+    from filelock import FileLock
+
     folder = settings.stores_dir
     named = folder / "store-id"
-    if not named.exists():
-        with suppress(FileExistsError):
-            write_private(named, secrets.token_hex(8).encode())
-    return Keys(folder, settings.key_file, settings.passphrase, named.read_text(encoding="ascii").strip())
+    if _STORE_ID.fullmatch(_read(named)) is None:
+        # Under a lock, since the loser of a race would keep its keys under an id that nobody finds again.
+        with FileLock(folder / "store-id.lock", timeout=_LOCKED_WITHIN, mode=0o600):
+            if _STORE_ID.fullmatch(_read(named)) is None:
+                if named.exists():
+                    named.replace(named.with_name(f"store-id.damaged-{secrets.token_hex(2)}"))
+                write_private(named, secrets.token_hex(8).encode())
+    return Keys(folder, settings.key_file, settings.passphrase, _read(named))
+
+
+def _read(named: Path) -> str:
+    return named.read_text(encoding="ascii", errors="replace").strip() if named.exists() else ""
 
 
 def _make_private(folder: Path, state_dir: Path) -> None:
-    for part in (state_dir, state_dir / "stores", folder):
+    for part in (state_dir, folder.parent, folder):
         part.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for part in (folder.parent, folder):
+        if os.name == "posix" and part.stat().st_mode & 0o077:
+            part.chmod(0o700)
 
 
 def _locked(folder: Path, names: TenantNames) -> Any:

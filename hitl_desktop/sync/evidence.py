@@ -49,14 +49,15 @@ class EvidenceReader:
         """
         return await self._found(await self._gates.get(request_id))
 
-    async def open_kept(self, request_id: str) -> OpenGate:
-        """Return the gate as it is kept on this machine.
+    async def open_kept(self, request_id: str, known: Gate | None = None) -> OpenGate:
+        """Return the gate as it is kept on this machine; `known` is as it is listed, which is kept a little later.
 
         Raises:
             Unavailable: it is not kept.
             StoreError: the disk.
         """
-        gate, kept = await self._disk(lambda store: (store.gates.find(request_id), store.evidence.find(request_id)))
+        stored, kept = await self._disk(lambda store: (store.gates.find(request_id), store.evidence.find(request_id)))
+        gate = known or stored
         if gate is None:
             raise NotFound(f"There is no gate {request_id!r} on this machine, and the server cannot be reached.")
         if kept is None or kept.fields.get(b"bundle_id", b"").decode("utf-8", "replace") != gate.evidence_bundle_id:
@@ -87,7 +88,7 @@ class EvidenceReader:
             StoreError: the disk.
         """
         bundles = {gate.request_id: gate.evidence_bundle_id for gate in gates}
-        wanted = wanted_order(gates)
+        wanted = wanted_order(gates, datetime.now(UTC))
         kept = await self._disk(lambda store: store.evidence.bundle_ids() if store.is_durable else bundles)
         missing = [name for name in wanted if kept.get(name) != bundles[name]]
         done = len(wanted) - len(missing)
@@ -111,7 +112,7 @@ class EvidenceReader:
             StoreError: the disk is full.
         """
         gates = [record for record in records if isinstance(record, Gate)]
-        wanted = wanted_order(gates)
+        wanted = wanted_order(gates, datetime.now(UTC))
         kept = await self._disk(lambda store: _keep_list(store, gates))
         for gate in gates:
             if kept.get(gate.request_id) != gate.evidence_bundle_id:
@@ -141,9 +142,13 @@ class EvidenceReader:
         return OpenGate(gate, tuple(found))
 
 
-def wanted_order(gates: Iterable[Gate]) -> list[str]:
-    """Return the pending gates' ids, most wanted first: by turns the newest and the soonest to expire."""
-    pending = [gate for gate in gates if gate.status is GateStatus.PENDING]
+def wanted_order(gates: Iterable[Gate], now: datetime) -> list[str]:
+    """Return the pending gates' ids, most wanted first: by turns the newest and the soonest to expire.
+
+    Those whose time has run out, which can no longer be decided, come last.
+    """
+    waiting = [gate for gate in gates if gate.status is GateStatus.PENDING]
+    pending = [gate for gate in waiting if not gate.is_overdue(now)]
     newest = sorted(pending, key=lambda gate: gate.requested_at, reverse=True)
     soonest = sorted(
         (gate for gate in pending if gate.expires_at), key=lambda gate: gate.expires_at or gate.requested_at
@@ -153,6 +158,7 @@ def wanted_order(gates: Iterable[Gate]) -> list[str]:
         if place < len(soonest):
             turns[soonest[place].request_id] = None
         turns[gate.request_id] = None
+    turns.update(dict.fromkeys(gate.request_id for gate in waiting))
     return list(turns)
 
 

@@ -135,13 +135,11 @@ class Outbound:
         return True
 
     async def _claim(self, only: str | None) -> list[Claimed]:
-        claiming = asyncio.ensure_future(
-            self._disk(lambda store: store.outbox.claim(time.time(), TOGETHER, only)),
-        )
+        """Claim rows; should this be cancelled meanwhile, they are put back, or nobody would send them for a lease."""
+        claiming = asyncio.ensure_future(self._disk(lambda store: store.outbox.claim(time.time(), TOGETHER, only)))
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
-            # The store's thread goes on all the same: what it has claimed would wait for its lease to run out.
             await self._settle([_queued(one) for one in await claiming], self._run_id)
             raise
 

@@ -27,6 +27,7 @@ class Recorder:
         self._gates: dict[str, Gate] = {}
         self._gone: set[str] = set()
         self._changed = asyncio.Event()
+        self._opening = 0
         self.begun = asyncio.Event()
         """Set once the first kept gates are in the book, or none are to come."""
         self.problem = ""
@@ -39,6 +40,7 @@ class Recorder:
         """
         try:
             pages = await self._disk(lambda store: store.gates.pages(CACHED_PAGE) if store.is_durable else iter(()))
+            self._opening = self._disk.openings
             while page := await self._disk(lambda _store: next(pages, None)):
                 self._book.put(((gate.request_id, gate) for gate in page), bulk=True)
                 self.begun.set()
@@ -82,6 +84,10 @@ class Recorder:
                 self._gone.update(gone)
                 return
             self.problem = ""
+            if self._disk.openings != self._opening:
+                # Another file took the place of one that was damaged: it gets all that is known.
+                self._opening = self._disk.openings
+                self._gates = dict(self._book.gates)
 
 
 def _put(store: TenantStore, gates: Sequence[Gate], gone: Sequence[str]) -> None:

@@ -16,9 +16,13 @@ _TOLD = frozenset(OutboxState) - {OutboxState.DELIVERED, OutboxState.DRAFT}
 
 
 class OutboxViewModel(QObject):
-    """Signals: `told` with a sentence about what was done, `failed` with one about what was not."""
+    """Signals: `told` with a sentence about what was done, `failed` with one about what was not.
+
+    `undone` comes with the row of a decision that was taken back.
+    """
 
     told = Signal(str)
+    undone = Signal(object)
     failed = Signal(str)
 
     def __init__(self, session: ReviewSession, tasks: Tasks, parent: QObject | None = None) -> None:
@@ -39,9 +43,13 @@ class OutboxViewModel(QObject):
         """Take a decision back that was not sent yet."""
         self._tasks.start(
             self._session.outbox.withdraw(entry.decision_id),
-            lambda _done: self.told.emit(f"Undone: “{_name(entry)}” waits for you again."),
+            lambda _done: self._was_undone(entry),
             self._failed,
         )
+
+    def _was_undone(self, entry: OutboxEntry) -> None:
+        self.undone.emit(entry)
+        self.told.emit(f"Undone: “{_name(entry)}” waits for you again.")
 
     def accept(self, entry: OutboxEntry) -> None:
         """Let the server's side stand."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from hitl_desktop.domain.decision import Decided, Draft, Severity, Verdict
+from hitl_desktop.domain.decision import Decided, Decision, Draft, Severity, Verdict
 from hitl_desktop.domain.gate import Gate
 from hitl_desktop.domain.outbox import AlreadyQueuedError, OutboxEntry
 from hitl_desktop.services.errors import Conflict, ServiceError
@@ -63,10 +63,10 @@ class ReviewViewModel(QObject):
             self._wanted, self._open = None, None
             self.closed.emit()
             return
-        if request_id != self._wanted:
+        is_another, self._wanted = request_id != self._wanted, request_id
+        if is_another:
             self._open = None
             self.loading.emit(request_id)
-        self._wanted = request_id
         self._tasks.start(self._session.open_gate(request_id), self._arrived, lambda e: self._failed(request_id, e))
 
     def reload(self) -> None:
@@ -78,6 +78,11 @@ class ReviewViewModel(QObject):
     def draft(self) -> Draft:
         """What is written so far about the wanted gate."""
         return self._drafts.get(self._wanted or "", Draft())
+
+    @property
+    def draft_count(self) -> int:
+        """About how many gates something is written and not decided."""
+        return sum(draft != Draft() for draft in self._drafts.values())
 
     def write(self, *, reason: str | None = None, conditions: tuple[str, ...] | None = None) -> None:
         """Keep what the reviewer types."""
@@ -121,9 +126,17 @@ class ReviewViewModel(QObject):
         entry = self.entry
         if entry is None:
             return
-        decision = entry.decision
-        self._keep(Draft(decision.reason, decision.conditions, decision.severity, decision.tags))
+        self._keep(_words(entry.decision))
         self._tasks.start(self._session.outbox.accept(entry.decision_id), lambda _done: self.reload(), self._unanswered)
+
+    def take_back(self, entry: OutboxEntry) -> None:
+        """Let what an undone decision said be written again, unless something else is by now."""
+        decision, name = entry.decision, entry.request_id
+        if self._drafts.get(name, Draft()) == Draft():
+            self._drafts[name] = self._unsaved[name] = _words(decision)
+            self.save_drafts()
+            if self._open is not None and self._wanted == name:
+                self.opened.emit(self._open)
 
     def show_then(self) -> None:
         """Show the evidence as it was when the reviewer decided; `reload` shows what is there now."""
@@ -182,8 +195,12 @@ class ReviewViewModel(QObject):
         """
         self._saving.stop()
         unsaved, self._unsaved = self._unsaved, {}
-        if unsaved:
+        try:
+            # Even where there is nothing new: what is being saved already is saved when this returns.
             await self._session.keep_drafts(unsaved)
+        except StoreError:
+            self._unsaved = unsaved | self._unsaved
+            raise
 
     def _unsaved_for(self, error: Exception) -> None:
         self.problem.emit(f"What you write is not kept on this machine: {error}")
@@ -224,6 +241,10 @@ class ReviewViewModel(QObject):
     def _idle(self) -> None:
         self._deciding = False
         self.busy.emit(False)  # noqa: FBT003 - as above
+
+
+def _words(decision: Decision) -> Draft:
+    return Draft(decision.reason, decision.conditions, decision.severity, decision.tags)
 
 
 def _unkept(error: Exception) -> None:

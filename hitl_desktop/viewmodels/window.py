@@ -42,8 +42,10 @@ class WindowViewModel(QObject):
         self.gates = GateListModel(self)
         self.review = ReviewViewModel(session, self._tasks, self)
         self.outbox = OutboxViewModel(session, self._tasks, self)
+        self.outbox.undone.connect(self.review.take_back)
         self.knowledge = KnowledgeViewModel(session, self._tasks, self)
         self._shown: Phase | None = None
+        self._problems: tuple[str, ...] = ()
         self._progress = QElapsedTimer()
         self._progress.start()
         self._clock = QTimer(self, interval=_TICK_MS)
@@ -57,7 +59,6 @@ class WindowViewModel(QObject):
         self._session.monitor.follow(self._told)
         self._clock.start()
         self.review.restore()
-        self._tasks.start(self._session.notice(), lambda text: self.noticed.emit(text) if text else None)
 
     def refresh(self) -> None:
         """Look at the server now."""
@@ -116,6 +117,13 @@ class WindowViewModel(QObject):
                 self.gates.flush()
             self.connectivity.emit(now)
 
+    def _tell_problems(self) -> None:
+        told, self._problems = self._problems, self._session.problems
+        for problem in self._problems:
+            if problem not in told:
+                self.noticed.emit(problem)
+
     def _tick(self) -> None:
+        self._tell_problems()
         self.gates.tick()
         self.ticked.emit()

@@ -193,7 +193,8 @@ class DecisionPanel(QFrame):
         if busy and focused is not None and focused.hasFocus():
             self._focused = focused
             self.setFocus()  # Qt would hand it on to the next widget that is enabled
-        self.set_decidable(decidable=not busy)
+        is_open = self._review is not None and self._review.current is not None
+        self.set_decidable(decidable=is_open and not busy)
         if not busy and self._focused is not None and self.hasFocus():
             self._focused.setFocus()
             self._focused = None

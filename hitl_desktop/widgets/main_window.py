@@ -368,6 +368,8 @@ class MainWindow(QMainWindow):
         if self._view is None:
             return
         parts = [f"{count} {state}" for state, count in self._view.outbox.counts().items()]
+        if drafts := self._view.review.draft_count:
+            parts.insert(0, f"{drafts} draft{'' if drafts == 1 else 's'}")
         done, total = self._view.kept
         kept = f"evidence here {done} of {total}" if done < total else ""
         self._outbox.setText("".join(f"· {part} " for part in (*parts, kept) if part))

@@ -60,7 +60,7 @@ class ReviewPane(QFrame):
         self.decision.attach(review, theme)
         review.opened.connect(self._opened)
         review.closed.connect(self._closed)
-        review.loading.connect(lambda _name: self._show_nothing("Reading the evidence …"))
+        review.loading.connect(self._loading)
         review.problem.connect(self._problem)
         self.evidence.viewed.connect(self._viewed)
 
@@ -180,6 +180,12 @@ class ReviewPane(QFrame):
         else:
             self._left.setText(f"expires in {left(gate.expires_at, now)}")
         self._left.setToolTip(exact(gate.expires_at) if gate.expires_at else "")
+
+    def _loading(self, _request_id: str) -> None:
+        self._show_nothing("Reading the evidence …")
+        if self._review is not None:
+            # What is typed from now on is about the next gate, so nothing about the last one may stand there.
+            self.decision.show_draft(self._review.draft)
 
     def _problem(self, text: str) -> None:
         if self._review is not None and self._review.current is not None:

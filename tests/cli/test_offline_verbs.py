@@ -165,6 +165,9 @@ async def test_an_export_has_the_evidence_and_is_private(valkey: Server, run: Ru
     exported = json.loads(target.read_text())["decisions"][0]
     assert exported["evidence_bundle"]["summary"] == "Retry"
     assert (await run("outbox", "export", "--output", str(target))).code == 1
+    told = (await run("outbox", "export", "--json", "--output", str(home / "other.json"))).document
+    assert told == {"tenant_id": TENANT, "exported": 1, "output": str(home / "other.json")}
+    assert (await run("outbox", "export", "--json")).document["decisions"] == [exported]
 
 
 async def test_a_tenant_no_longer_allowed_still_has_its_rows_here(
@@ -199,3 +202,54 @@ async def test_what_the_server_forgot_is_delivered_again(valkey: Server, run: Ru
     again = written(valkey, TENANT, request)
     assert again.gate["decision_id"] == first.gate["decision_id"]
     assert (len(again.log), len(again.audit), len(again.events)) == (1, 1, 1)
+
+
+async def test_what_is_kept_of_a_tenant_is_forgotten(valkey: Server, run: Run) -> None:
+    request = gate_request("Retry")
+    await ask(valkey.url, TENANT, request)
+    await run("gates", "sync")
+    assert (await run("gates", "approve", request.request_id, "--offline")).code == 0
+    refused = await run("tenants", "forget", TENANT)
+    assert refused.code == 5
+    assert "1 decisions for acme-corp are not delivered" in refused.err
+    assert (await run("gates", "sync")).code == 0
+    gone = await run("tenants", "forget", TENANT, "--json")
+    assert (gone.code, gone.document) == (0, {"tenant_id": TENANT, "forgotten": True})
+    stores = Path(os.environ["HITL_STATE_DIR"]) / "stores" / "server"
+    assert [path.name for path in stores.iterdir() if TENANT in path.name and path.suffix != ".lock"] == []
+    assert (await run("tenants", "forget", TENANT)).code == 7
+    assert (await run("gates", "list", "--offline")).code == 6
+
+
+async def test_a_tenant_whose_decisions_cannot_be_read_is_not_forgotten_by_mistake(
+    valkey: Server, run: Run, home: Path
+) -> None:
+    request = gate_request("Retry")
+    await ask(valkey.url, TENANT, request)
+    await run("gates", "sync")
+    assert (await run("gates", "approve", request.request_id, "--offline")).code == 0
+    (home / "key").write_bytes(os.urandom(32))
+    refused = await run("tenants", "forget", TENANT)
+    assert refused.code == 5
+    assert "HITL_KEY_FILE" in refused.err
+    assert (await run("tenants", "forget", TENANT, "--undelivered")).code == 0
+
+
+async def test_half_a_character_in_a_reason_is_no_crash(valkey: Server, run: Run) -> None:
+    request, other = gate_request("Retry"), gate_request("Schema")
+    await ask(valkey.url, TENANT, request, other)
+    await run("gates", "sync")
+    queued = await run("gates", "reject", request.request_id, "--reason", "not \udcff good", "--offline", "--json")
+    assert (queued.code, queued.document["reason"]) == (0, "not ? good")
+    assert (await run("gates", "approve", other.request_id, "--condition", "\ud800")).code == 0
+    assert (await run("gates", "sync")).code == 0
+    assert written(valkey, TENANT, request).gate["reason"] == "not ? good"
+
+
+async def test_a_list_that_was_never_kept_is_not_called_empty(valkey: Server, run: Run) -> None:
+    await ask(valkey.url, TENANT, gate_request("Retry"))
+    listed = await run("gates", "list", "--offline")
+    assert listed.code == 6
+    assert "gates sync" in listed.err
+    with valkey.offline():
+        assert (await run("gates", "list")).code == 6

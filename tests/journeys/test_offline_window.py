@@ -1,6 +1,7 @@
 """The window without a network: review, queue, undo, come back, and answer what could not be delivered."""
 
 import os
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,10 +9,16 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
+from hitl_desktop.app.start import _asked
 from hitl_desktop.domain.decision import Verdict
 from hitl_desktop.domain.projection import Queue
 from hitl_desktop.services.connection import connect
+from hitl_desktop.services.errors import Unavailable
 from hitl_desktop.services.gates import Gates
+from hitl_desktop.settings import read_settings
+from hitl_desktop.store.drafts import Drafts
+from hitl_desktop.store.errors import StoreFullError
+from hitl_desktop.store.tenant_store import open_tenant_store
 from hitl_desktop.tenancy import TenantContext, TenantNames
 from hitl_desktop.widgets.main_window import MainWindow
 from tests.driving import configured, open_gate, open_gate_is, running, summaries, switch
@@ -79,15 +86,17 @@ async def test_a_decision_can_be_undone_for_a_while(valkey: Server, environment:
     await ask(valkey.url, "acme-corp", request)
     async with running(environment | {"HITL_UNDO_SECONDS": "600"}) as window:
         await open_gate(window, "Retry with jitter")
-        approve(window)
+        approve(window, "Not yet")
         await until(lambda: bool(window.undo_band.text()), "it can be undone")
         window.undo()
         await until(lambda: summaries(window) == ["Retry with jitter"], "the gate waits again")
         await open_gate(window, "Retry with jitter")
-        approve(window, "This time for good")
+        assert window.review is not None
+        assert window.review.decision.reason.toPlainText() == "Not yet"
+        approve(window, ", but now")
         await until(lambda: not summaries(window), "the decided gate has left")
         assert written(valkey, "acme-corp", request).is_pending
-    assert written(valkey, "acme-corp", request).gate["reason"] == "This time for good"
+    assert written(valkey, "acme-corp", request).gate["reason"] == "Not yet, but now"
 
 
 async def test_work_offline_is_a_switch(valkey: Server, environment: dict[str, str]) -> None:
@@ -192,8 +201,142 @@ async def test_what_is_typed_outlives_the_application(valkey: Server, environmen
         await open_gate(window, "Retry with jitter")
         assert window.review is not None
         QTest.keyClicks(window.review.decision.reason, "Half a sen")
+        await until(lambda: "1 draft" in window._outbox.text(), "it is counted as a draft")
     async with running(environment) as window:
         await open_gate(window, "Retry with jitter")
         assert window.review is not None
         review = window.review
         await until(lambda: review.decision.reason.toPlainText() == "Half a sen", "the draft is back")
+
+
+async def test_the_words_about_one_gate_never_reach_the_next(valkey: Server, environment: dict[str, str]) -> None:
+    await ask(valkey.url, "acme-corp", gate_request("Retry with jitter"), gate_request("Event schema"))
+    async with running(environment) as window:
+        await until(lambda: len(summaries(window)) == 2, "both gates are listed")
+        await kept(window, 2)
+        QTest.mouseClick(window.toolbar.offline, Qt.MouseButton.LeftButton)
+        await open_gate(window, "Retry with jitter")
+        assert window.review is not None
+        assert window._view is not None
+        panel, review = window.review.decision, window._view.review
+        left_over, writable = [], []
+        review.loading.connect(lambda _name: left_over.append(panel.reason.toPlainText()))
+        review.busy.connect(lambda _busy: writable.append(panel.reason.isEnabled() and review.current is None))
+        approve(window, "About the first")
+        await until(lambda: summaries(window) == ["Event schema"], "the decided gate has left")
+        await open_gate_is(window, "Event schema")
+        assert panel.reason.toPlainText() == ""
+    assert left_over == [""]
+    assert not any(writable)
+
+
+async def test_what_is_listed_can_be_read_offline_at_once(valkey: Server, environment: dict[str, str]) -> None:
+    await ask(valkey.url, "acme-corp", gate_request("Retry with jitter"))
+    async with running(environment) as window:
+        await until(lambda: len(summaries(window)) == 1, "the gate is listed")
+        await kept(window, 1)
+        view = window._view
+        assert view is not None
+        # As if the list had not been written yet, which takes a moment longer than the evidence.
+        await view._session._disk(lambda store: store.gates.put([], gone=list(view._session.book.gates)))
+        QTest.mouseClick(window.toolbar.offline, Qt.MouseButton.LeftButton)
+        await open_gate(window, "Retry with jitter")
+
+
+async def test_every_word_is_on_the_disk_while_one_still_types(valkey: Server, environment: dict[str, str]) -> None:
+    request = gate_request("Retry with jitter")
+    await ask(valkey.url, "acme-corp", request)
+    async with running(environment) as window:
+        await open_gate(window, "Retry with jitter")
+        assert window.review is not None
+        reason, names = window.review.decision.reason, TenantNames("acme-corp")
+        with closing(open_tenant_store(read_settings(environment), names)) as another:
+
+            def saved_while_typing() -> bool:
+                QTest.keyClicks(reason, "x")
+                return bool(another.drafts.all())
+
+            await until(saved_while_typing, "a pause is not waited for")
+            QTest.keyClicks(reason, " and the end")
+            assert window._view is not None
+            assert window._view.review._saving.interval() < 1_000
+            await until(
+                lambda: another.drafts.all()[request.request_id].reason == reason.toPlainText(), "the end is kept"
+            )
+
+
+async def test_words_that_could_not_be_kept_are_kept_later(
+    valkey: Server, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = gate_request("Retry with jitter"), gate_request("Event schema")
+    await ask(valkey.url, "acme-corp", first, second)
+    async with running(environment) as window:
+        await open_gate(window, "Retry with jitter")
+        assert window.review is not None
+        assert window._view is not None
+        review, panel = window._view.review, window.review.decision
+
+        def is_full(_drafts: Drafts, _words: object) -> None:
+            raise StoreFullError("The disk is full.")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Drafts, "keep", is_full)
+            QTest.keyClicks(panel.reason, "About the first")
+            await until(lambda: "The disk is full." in panel.problem.text(), "the reviewer is told")
+        await open_gate(window, "Event schema")
+        QTest.keyClicks(panel.reason, "About the second")
+        await review.flush()
+        drafts = await window._view._session.drafts()
+    assert {name: draft.reason for name, draft in drafts.items()} == {
+        first.request_id: "About the first",
+        second.request_id: "About the second",
+    }
+
+
+async def test_decisions_for_a_tenant_that_is_no_longer_allowed_are_told_at_every_start(
+    valkey: Server, environment: dict[str, str]
+) -> None:
+    request = gate_request("Retry with jitter")
+    await ask(valkey.url, "acme-corp", request)
+    async with running(environment) as window:
+        await until(lambda: len(summaries(window)) == 1, "the gate is listed")
+        await kept(window, 1)
+        QTest.mouseClick(window.toolbar.offline, Qt.MouseButton.LeftButton)
+        await open_gate(window, "Retry with jitter")
+        approve(window)
+        await until(lambda: not summaries(window), "the decided gate has left")
+    others = environment | {"ALLOWED_TENANTS": "widgets-inc", "DEFAULT_TENANT_ID": "widgets-inc"}
+    for _ in range(2):
+        async with running(others, "widgets-inc") as window:
+            await until(lambda: "1 decisions for acme-corp" in window.notice.text(), "the reviewer is told")
+            assert "outbox list --tenant acme-corp" in window.notice.text()
+    assert written(valkey, "acme-corp", request).is_pending
+    async with running(environment, "acme-corp"):
+        await until(lambda: not written(valkey, "acme-corp", request).is_pending, "it is delivered once allowed again")
+
+
+async def test_a_window_can_begin_offline(valkey: Server, environment: dict[str, str]) -> None:
+    await ask(valkey.url, "acme-corp", gate_request("Retry with jitter"))
+    async with running(environment) as window:
+        await until(lambda: len(summaries(window)) == 1, "the gate is listed")
+        await kept(window, 1)
+    assert _asked(["--offline", "--tenant", "acme-corp"]) == ("acme-corp", True)
+    connected = valkey.run("INFO", "stats")
+    async with running(environment, offline=True) as window:
+        await until(lambda: "work offline" in window.connection_band.text(), "the window says so")
+        assert window.toolbar.offline.isChecked()
+        await open_gate(window, "Retry with jitter")
+        approve(window)
+        await until(lambda: "1 queued" in window._outbox.text(), "it is counted as queued")
+        assert "Outbox 1" in window.toolbar.outbox.text()
+        assert window._view is not None
+        view = window._view
+        counting = view._tasks.start(view._session.count_pending())
+        with pytest.raises(Unavailable, match="You work offline"):
+            await counting
+    assert total_connections(valkey.run("INFO", "stats")) == total_connections(connected) + 1
+    assert valkey.run("ZCARD", "tenant:acme-corp:asdlc:pending_gates") == 1
+
+
+def total_connections(told: dict[str, int]) -> int:
+    return told["total_connections_received"]

@@ -1,0 +1,422 @@
+"""The outbox's rows: one committed row a decision, its states, its claims, and every way out."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+
+import apsw
+import pytest
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from hitl_desktop.domain.decision import Decided
+from hitl_desktop.domain.gate import Gate
+from hitl_desktop.domain.outbox import (
+    AlreadyQueuedError,
+    Cause,
+    NotWithdrawableError,
+    OutboxEntry,
+    OutboxState,
+    latest_by_gate,
+)
+from hitl_desktop.store.database import MEMORY, open_database
+from hitl_desktop.store.outbox import DELIVERED_KEPT, LEASE, Outbox, Outcome
+from tests.stores import add, entry, gate, key_file, opened, settings
+
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture
+def connection() -> Iterator[apsw.Connection]:
+    with closing(open_database(MEMORY, bytes(32))) as opened_connection:
+        yield opened_connection
+
+
+@pytest.fixture
+def outbox(connection: apsw.Connection) -> Outbox:
+    return Outbox(connection)
+
+
+def put(outbox: Outbox, about: Gate | None = None, **changes: object) -> OutboxEntry:
+    about = about or gate()
+    one = entry(about, **changes)  # type: ignore[arg-type]  # passed on
+    outbox.add(one, about.bundle.fields)
+    return one
+
+
+def state(outbox: Outbox, one: OutboxEntry) -> OutboxState | None:
+    found = outbox.find(one.decision_id)
+    return None if found is None else found.state
+
+
+def claimed(outbox: Outbox, now: float = NOW) -> list[str]:
+    return [one.entry.decision_id for one in outbox.claim(now, 100)]
+
+
+def settle(
+    outbox: Outbox, one: OutboxEntry, to: OutboxState, cause: Cause = Cause.NONE, *, run_id: str = "run"
+) -> None:
+    outbox.settle([Outcome(one.decision_id, to, cause)], NOW, run_id)
+
+
+def test_a_row_comes_back_as_it_was_added(outbox: Outbox) -> None:
+    about = gate("Retry “with” jitter ⇄")
+    one = entry(about, reason="Because\n…", conditions=("one", "two"), feedback="More", tags=("tests",))
+    outbox.add(one, about.bundle.fields | {b"raw": b"\xff\x00"})
+    assert outbox.find(one.decision_id) == one
+    assert outbox.fields(one.decision_id) == about.bundle.fields | {b"raw": b"\xff\x00"}
+    assert outbox.entries() == [one]
+    assert outbox.find("another") is None
+    assert outbox.fields("another") == {}
+
+
+def test_one_decision_a_gate_is_on_its_way(outbox: Outbox) -> None:
+    about = gate()
+    first = put(outbox, about)
+    with pytest.raises(AlreadyQueuedError, match="still queued") as refused:
+        put(outbox, about)
+    assert refused.value.entry == first
+    claimed(outbox)
+    with pytest.raises(AlreadyQueuedError, match="still sending"):
+        put(outbox, about)
+    settle(outbox, first, OutboxState.CONFLICT, Cause.CHANGED)
+    second = put(outbox, about)
+    assert latest_by_gate(outbox.entries())[about.request_id] == second
+
+
+def test_rows_are_claimed_in_their_order_and_once(outbox: Outbox) -> None:
+    rows = [put(outbox) for _ in range(5)]
+    first = [one.entry.decision_id for one in outbox.claim(NOW, 3)]
+    assert first + claimed(outbox) == [one.decision_id for one in rows]
+    assert claimed(outbox) == []
+    assert {one.attempts for one in outbox.entries()} == {1}
+
+
+def test_a_held_row_is_not_claimed_before_its_time(outbox: Outbox) -> None:
+    held, due = put(outbox, hold=60), put(outbox)
+    assert held.held_until is not None
+    assert claimed(outbox, time.time()) == [due.decision_id]
+    assert outbox.claim(time.time(), 1, held.decision_id) == []
+    settle(outbox, due, OutboxState.DELIVERED)
+    assert outbox.next_due() == pytest.approx(held.held_until.timestamp(), abs=1)
+    outbox.withdraw(held.decision_id)
+    assert outbox.next_due() is None
+
+
+def test_a_hold_can_be_ended(outbox: Outbox) -> None:
+    first, second = put(outbox, hold=60), put(outbox, hold=60)
+    outbox.release(second.decision_id)
+    assert claimed(outbox, time.time()) == [second.decision_id]
+    outbox.release()
+    assert claimed(outbox, time.time()) == [first.decision_id]
+
+
+def test_what_was_sent_cannot_be_taken_back(outbox: Outbox) -> None:
+    one = put(outbox)
+    claimed(outbox)
+    for reached in (OutboxState.SENDING, OutboxState.UNKNOWN, OutboxState.DELIVERED):
+        if reached is not OutboxState.SENDING:
+            settle(outbox, one, reached)
+        with pytest.raises(NotWithdrawableError):
+            outbox.withdraw(one.decision_id)
+        outbox.close(one.decision_id)
+        assert state(outbox, one) is reached
+    with pytest.raises(NotWithdrawableError):
+        outbox.withdraw("no such decision")
+
+
+@pytest.mark.parametrize("answer", [OutboxState.CONFLICT, OutboxState.EXPIRED, OutboxState.REFUSED])
+def test_what_could_not_be_delivered_waits_for_an_answer(outbox: Outbox, answer: OutboxState) -> None:
+    ways = [put(outbox) for _ in range(3)]
+    claimed(outbox)
+    for one in ways:
+        settle(outbox, one, answer, Cause.GONE)
+    outbox.withdraw(ways[0].decision_id)
+    outbox.close(ways[1].decision_id)
+    assert outbox.retry(ways[2].decision_id) == 1
+    assert [state(outbox, one) for one in ways] == [None, None, OutboxState.QUEUED]
+    again = outbox.find(ways[2].decision_id)
+    assert again is not None
+    assert (again.cause, again.problem, again.theirs) == (Cause.NONE, "", None)
+
+
+def test_only_refused_rows_are_tried_again_by_themselves(outbox: Outbox) -> None:
+    refused, conflict = put(outbox), put(outbox)
+    claimed(outbox)
+    settle(outbox, refused, OutboxState.REFUSED, Cause.REFUSED)
+    settle(outbox, conflict, OutboxState.CONFLICT, Cause.CHANGED)
+    assert outbox.retry() == 1
+    assert (state(outbox, refused), state(outbox, conflict)) == (OutboxState.QUEUED, OutboxState.CONFLICT)
+    assert outbox.retry("no such decision") == 0
+
+
+def test_a_retry_never_puts_two_of_a_gate_on_their_way(outbox: Outbox) -> None:
+    about = gate()
+    first = put(outbox, about)
+    claimed(outbox)
+    settle(outbox, first, OutboxState.REFUSED, Cause.REFUSED)
+    second = put(outbox, about)
+    assert outbox.retry() == 0
+    assert (state(outbox, first), state(outbox, second)) == (OutboxState.REFUSED, OutboxState.QUEUED)
+
+
+def test_who_was_faster_is_kept(outbox: Outbox) -> None:
+    one = put(outbox)
+    theirs = Decided(one.request_id, "rejected", "d", "other@example.org", "No", ("c",), one.decision.decided_at)
+    claimed(outbox)
+    outbox.settle([Outcome(one.decision_id, OutboxState.CONFLICT, Cause.DECIDED, "told", theirs)], NOW)
+    found = outbox.find(one.decision_id)
+    assert found is not None
+    assert (found.theirs, found.problem, found.cause) == (theirs, "told", Cause.DECIDED)
+
+
+def test_a_row_that_was_not_sent_can_be_undone_again(outbox: Outbox) -> None:
+    one = put(outbox)
+    claimed(outbox)
+    outbox.settle([Outcome(one.decision_id, OutboxState.QUEUED, problem="away")], NOW)
+    found = outbox.find(one.decision_id)
+    assert found is not None
+    assert (found.state, found.attempts, found.problem) == (OutboxState.QUEUED, 0, "away")
+    outbox.withdraw(one.decision_id)
+
+
+def test_a_row_that_may_have_been_sent_before_stays_unknown(outbox: Outbox) -> None:
+    one = put(outbox)
+    claimed(outbox)
+    settle(outbox, one, OutboxState.UNKNOWN)
+    claimed(outbox)
+    outbox.settle([Outcome(one.decision_id, OutboxState.QUEUED, problem="away")], NOW)
+    assert state(outbox, one) is OutboxState.UNKNOWN
+
+
+def test_a_sender_that_does_not_answer_loses_its_row_after_the_lease(outbox: Outbox) -> None:
+    one = put(outbox)
+    claimed(outbox)
+    assert claimed(outbox, NOW + LEASE - 0.1) == []
+    assert outbox.next_due() == NOW + LEASE
+    assert claimed(outbox, NOW + LEASE) == [one.decision_id]
+
+
+def test_a_sender_that_has_ended_loses_its_row_at_once(connection: apsw.Connection, outbox: Outbox) -> None:
+    one = put(outbox)
+    claimed(outbox)
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    host = os.uname().nodename
+    connection.execute("UPDATE outbox SET sender = ?", (f"{host} {int(gone.stdout)}",))
+    assert claimed(outbox) == [one.decision_id]
+
+
+@pytest.mark.parametrize("sender", ["elsewhere 1", f"{os.uname().nodename} {os.getppid()}"])
+def test_a_sender_that_lives_or_cannot_be_asked_keeps_its_row(
+    connection: apsw.Connection, outbox: Outbox, sender: str
+) -> None:
+    put(outbox)
+    claimed(outbox)
+    connection.execute("UPDATE outbox SET sender = ?", (sender,))
+    assert claimed(outbox) == []
+
+
+def test_delivered_rows_are_kept_for_thirty_days(outbox: Outbox) -> None:
+    one, other = put(outbox), put(outbox)
+    claimed(outbox)
+    settle(outbox, one, OutboxState.DELIVERED)
+    assert DELIVERED_KEPT == 30 * 24 * 3600
+    assert [row.decision_id for row in outbox.entries()] == [other.decision_id]
+    assert {row.decision_id for row in outbox.entries(NOW)} == {one.decision_id, other.decision_id}
+    outbox.forget_old(NOW + DELIVERED_KEPT - 1)
+    assert state(outbox, one) is OutboxState.DELIVERED
+    outbox.forget_old(NOW + DELIVERED_KEPT + 1)
+    assert state(outbox, one) is None
+    assert state(outbox, other) is OutboxState.SENDING
+
+
+def test_what_another_run_of_the_server_confirmed_is_looked_at_again(outbox: Outbox) -> None:
+    one, other = put(outbox), put(outbox)
+    claimed(outbox)
+    for row in (one, other):
+        settle(outbox, row, OutboxState.DELIVERED, run_id="first")
+    assert outbox.delivered_under_another("first") == []
+    assert outbox.delivered_under_another("second") == [one.decision_id, other.decision_id]
+    outbox.confirm([one.decision_id, other.decision_id], "second")
+    outbox.forgotten([other.decision_id])
+    assert outbox.delivered_under_another("second") == []
+    assert claimed(outbox) == [other.decision_id]
+
+
+def test_what_was_forgotten_gives_way_to_a_newer_decision(outbox: Outbox) -> None:
+    about = gate()
+    one = put(outbox, about)
+    claimed(outbox)
+    settle(outbox, one, OutboxState.DELIVERED)
+    put(outbox, about)
+    outbox.forgotten([one.decision_id])
+    assert state(outbox, one) is OutboxState.DELIVERED
+
+
+def test_a_row_that_cannot_be_read_costs_no_other(connection: apsw.Connection, outbox: Outbox) -> None:
+    rows = [put(outbox) for _ in range(6)]
+    broken = {
+        "decision": b"\x91" * 100_000,
+        "gate": b"\xc1",
+        "fields": b"\x81\xc1",
+        "request_id": "another gate",
+        "cause": "no cause",
+    }
+    for one, (column, value) in zip(rows, broken.items(), strict=False):
+        statement = f"UPDATE outbox SET {column} = ? WHERE decision_id = ?"  # noqa: S608 - a name of this test's
+        connection.execute(statement, (value, one.decision_id))
+    assert outbox.unreadable() == 4
+    assert claimed(outbox) == [rows[5].decision_id]
+    assert claimed(outbox) == []
+    assert outbox.next_due() == NOW + LEASE
+    # Those of which enough is left are put to the reviewer.
+    assert [row.decision_id for row in outbox.entries()] == [rows[place].decision_id for place in (2, 4, 5)]
+    assert outbox.find(rows[2].decision_id).cause is Cause.DAMAGED  # type: ignore[union-attr]  # it is there
+    assert connection.execute("SELECT count(*) FROM outbox").fetchone() == (6,)
+    put(outbox, gate(request_id=rows[0].request_id))
+
+
+def test_two_processes_share_the_rows(home_of_two: tuple[Outbox, Outbox]) -> None:
+    ours, theirs = home_of_two
+    rows = [put(ours if number % 2 else theirs) for number in range(20)]
+    taken = []
+    for number in range(20):
+        taken += [one.entry.decision_id for one in (ours if number % 3 else theirs).claim(NOW, 1)]
+    assert sorted(taken) == sorted(one.decision_id for one in rows)
+
+
+@pytest.fixture
+def home_of_two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Outbox, Outbox]]:
+    folder = tmp_path_factory.mktemp("two")
+    wanted = settings(folder, key_file=key_file(folder))
+    with opened(wanted) as first, opened(wanted) as second:
+        version = first.version()
+        add(second, "seen by both")
+        assert first.version() != version
+        second.outbox.withdraw(second.outbox.entries()[0].decision_id)
+        yield first.outbox, second.outbox
+
+
+class Rows(RuleBasedStateMachine):
+    """Two processes on one outbox against a model: which state each row is in, and that none is ever lost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.connection = open_database(MEMORY, bytes(32))
+        self.processes = [Outbox(self.connection) for _ in range(2)]
+        for number, process in enumerate(self.processes):
+            process._sender = f"host-{number} 1"
+        self.gates = [gate(request_id=f"gate-{number}") for number in range(4)]
+        self.model: dict[str, OutboxEntry] = {}
+        self.leases: dict[str, float] = {}
+        self.senders: dict[str, int] = {}
+        self.now = NOW
+
+    @initialize()
+    def begin(self) -> None:
+        self.now = NOW
+
+    def on_its_way(self, request_id: str) -> bool:
+        return any(one.request_id == request_id and one.state.is_open for one in self.model.values())
+
+    def moved(self, name: str, to: OutboxState, **changes: object) -> None:
+        self.model[name] = replace(self.model[name], state=to, **changes)  # type: ignore[arg-type]  # passed on
+
+    @rule(which=st.integers(0, 3), process=st.integers(0, 1))
+    def decide(self, which: int, process: int) -> None:
+        about = self.gates[which]
+        one = entry(about)
+        if self.on_its_way(about.request_id):
+            with pytest.raises(AlreadyQueuedError):
+                self.processes[process].add(one, about.bundle.fields)
+        else:
+            self.processes[process].add(one, about.bundle.fields)
+            self.model[one.decision_id] = one
+
+    @rule(process=st.integers(0, 1), limit=st.integers(1, 3))
+    def claim(self, process: int, limit: int) -> None:
+        for name, one in self.model.items():
+            if one.state is OutboxState.SENDING and self.now >= self.leases[name]:
+                self.moved(name, OutboxState.UNKNOWN)
+        due = [n for n, one in self.model.items() if one.state in {OutboxState.QUEUED, OutboxState.UNKNOWN}][:limit]
+        got = self.processes[process].claim(self.now, limit)
+        assert [one.entry.decision_id for one in got] == due
+        for name in due:
+            self.moved(name, OutboxState.SENDING, attempts=self.model[name].attempts + 1)
+            self.leases[name] = self.now + LEASE
+            self.senders[name] = process
+
+    @precondition(lambda self: any(one.state is OutboxState.SENDING for one in self.model.values()))
+    @rule(
+        data=st.data(),
+        process=st.integers(0, 1),
+        to=st.sampled_from([state for state in OutboxState if state not in {OutboxState.DRAFT, OutboxState.SENDING}]),
+    )
+    def answer(self, data: st.DataObject, process: int, to: OutboxState) -> None:
+        name = data.draw(st.sampled_from([n for n, one in self.model.items() if one.state is OutboxState.SENDING]))
+        self.processes[process].settle([Outcome(name, to)], self.now, "run")
+        attempts = self.model[name].attempts
+        if to is OutboxState.DELIVERED:
+            self.moved(name, to)
+        elif self.senders[name] != process:
+            return  # what is not its own to send any more, it only knows to be delivered
+        elif to is OutboxState.QUEUED:
+            self.moved(name, OutboxState.UNKNOWN if attempts > 1 else OutboxState.QUEUED, attempts=attempts - 1)
+        else:
+            self.moved(name, to, attempts=attempts if to is OutboxState.UNKNOWN else 0)
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data())
+    def withdraw(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(list(self.model)))
+        if self.model[name].can_be_withdrawn:
+            self.processes[0].withdraw(name)
+            del self.model[name]
+        else:
+            with pytest.raises(NotWithdrawableError):
+                self.processes[0].withdraw(name)
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data())
+    def accept(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(list(self.model)))
+        self.processes[0].close(name)
+        if self.model[name].state.needs_answer:
+            del self.model[name]
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data())
+    def retry(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(list(self.model)))
+        one = self.model[name]
+        can = one.state.needs_answer and not self.on_its_way(one.request_id)
+        assert self.processes[1].retry(name) == int(can)
+        if can:
+            self.moved(name, OutboxState.QUEUED)
+
+    @rule(seconds=st.sampled_from([1.0, LEASE, DELIVERED_KEPT + 1]))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    @invariant()
+    def nothing_is_lost_and_each_is_what_it_is(self) -> None:
+        rows = {one.decision_id: one for one in self.processes[1].entries(0.0)}
+        assert {name: (one.state, one.attempts) for name, one in rows.items()} == {
+            name: (one.state, one.attempts) for name, one in self.model.items()
+        }
+        assert list(rows) == list(self.model)
+        open_gates = [one.request_id for one in rows.values() if one.state.is_open]
+        assert len(open_gates) == len(set(open_gates))
+        assert (self.processes[0].next_due() is None) == (not open_gates)
+
+    def teardown(self) -> None:
+        self.connection.close()
+
+
+TestRows = Rows.TestCase
+TestRows.settings = examples(stateful_step_count=30)
