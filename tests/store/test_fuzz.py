@@ -23,7 +23,8 @@ from hitl_desktop.store.errors import StoreError
 from hitl_desktop.store.evidence import Kept
 from hitl_desktop.store.gates import GateCache
 from hitl_desktop.store.keys import Keys
-from hitl_desktop.store.outbox import LEASE, RESCUED, Outbox, Outcome
+from hitl_desktop.store.outbox import LEASE, Outbox, Outcome
+from hitl_desktop.store.outbox_rows import RESCUED
 from hitl_desktop.store.tenant_store import StoreThread, TenantStore, open_tenant_store
 from tests.fuzzing import cases, damaged, value
 from tests.stores import NAMES, add, bundle_fields, entry, gate, key_file, opened, settings
