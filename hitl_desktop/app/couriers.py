@@ -10,7 +10,7 @@ from hitl_desktop.domain.outbox import Cause
 from hitl_desktop.services.errors import ServiceError
 from hitl_desktop.session import Backend, open_session
 from hitl_desktop.store.errors import StoreError
-from hitl_desktop.store.tenant_store import kept_tenants, open_store
+from hitl_desktop.store.tenant_store import TenantStore, kept_tenants, open_store
 from hitl_desktop.tenancy import TenancyError, TenantNames, TenantNotSetError
 
 _EVERY = 30.0
@@ -85,7 +85,7 @@ class Couriers:
         """Tell that a tenant's decisions wait for an answer, since it may not be worked for any more."""
         try:
             async with open_store(self._backend.settings, TenantNames(tenant_id)) as disk:
-                count = await disk(lambda store: store.outbox.refuse_queued(Cause.NOT_ALLOWED, problem))
+                count = await disk(lambda store: _refused(store, problem))
         except StoreError:  # wait and try again: nothing can be said about rows that cannot be read
             return
         if count and tenant_id not in self._told:

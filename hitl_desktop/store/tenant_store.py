@@ -93,6 +93,7 @@ class TenantStore:
         with sorted_out(self.path):
             if thorough:
                 check_pages(self._connection)
+            self.outbox.take_up(time.time())
             if unreadable := self.outbox.unreadable():
                 self.notice = f"{unreadable} decisions in the outbox cannot be read, so they are not sent; they stay."
             next(self.gates.pages(1), None)

@@ -36,6 +36,7 @@ async def keep_two(valkey: Server, environment: dict[str, str]) -> None:
     await ask(valkey.url, "acme-corp", gate_request("Retry with jitter"), gate_request("Event schema"))
     async with running(environment) as window:
         await until(lambda: len(summaries(window)) == 2, "both gates are listed")
+        await until(lambda: window._view is not None and window._view.kept == (2, 2), "their evidence is kept")
 
 
 async def test_first_rows_are_those_that_wait_longest_first(valkey: Server, environment: dict[str, str]) -> None:

@@ -47,6 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def fill(store: TenantStore, where: str) -> None:
     rows = add(store, *(f"{number} {where}" for number in range(5)), size=6_000)
+    store.outbox.claim(NOW, 1, rows[0].decision_id)
     store.outbox.settle([Outcome(rows[0].decision_id, OutboxState.CONFLICT, Cause.CHANGED)], NOW)
     store.gates.put([gate(f"{number} {where}") for number in range(20)])
     store.drafts.keep({f"request {where}": Draft("half a sentence")})
@@ -103,7 +104,7 @@ def test_damaged_files(folder: Path, home: Path, full: bool, part: int) -> None:
     names = sorted(path.name for path in whole.stores_dir.iterdir() if path.suffix != ".lock")
     sound = readable(whole, home / "copy")
     assert len(sound) == 10
-    for told, random in cases(f"store files {part}", 200 if full else 10):
+    for told, random in cases(f"store files {part}", 200 if full else 6):
         wanted = settings(home / "case", key_file=key)
         shutil.copytree(folder, wanted.state_dir)
         for name in random.choice([*([name] for name in names), [*names], names[:2]]):
@@ -157,7 +158,7 @@ def changed(random: Random, column: str, before: Any) -> Any:
 def test_damaged_rows(full: bool) -> None:  # noqa: FBT001 - a fixture
     with closing(open_database(MEMORY, bytes(32))) as connection:
         applied = 0
-        for told, random in cases("rows", 4_000 if full else 500):
+        for told, random in cases("rows", 4_000 if full else 600):
             connection.execute("DELETE FROM outbox")
             outbox = Outbox(connection)
             rows = []
@@ -166,6 +167,7 @@ def test_damaged_rows(full: bool) -> None:  # noqa: FBT001 - a fixture
                 rows.append(entry(about, hold=random.choice([0, 0, 0, 5])))
                 outbox.add(rows[-1], about.bundle.fields)
             theirs = Decided("r", "approved", reviewer="other")
+            outbox.claim(NOW, 1, rows[1].decision_id)
             outbox.settle([Outcome(rows[1].decision_id, OutboxState.CONFLICT, Cause.DECIDED, "", theirs)], NOW)
             victim = random.randrange(2)
             (seq,) = [row[0] for row in connection.execute("SELECT seq FROM outbox ORDER BY seq")][victim : victim + 1]

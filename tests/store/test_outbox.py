@@ -118,7 +118,6 @@ def test_a_hold_can_be_ended(outbox: Outbox) -> None:
 
 def test_what_was_sent_cannot_be_taken_back(outbox: Outbox) -> None:
     one = put(outbox)
-    claimed(outbox)
     for reached in (OutboxState.SENDING, OutboxState.UNKNOWN, OutboxState.DELIVERED):
         if reached is not OutboxState.SENDING:
             settle(outbox, one, reached)
@@ -167,6 +166,7 @@ def test_a_retry_never_puts_two_of_a_gate_on_their_way(outbox: Outbox) -> None:
 
 def test_who_was_faster_is_kept(outbox: Outbox) -> None:
     one = put(outbox)
+    claimed(outbox)
     theirs = Decided(one.request_id, "rejected", "d", "other@example.org", "No", ("c",), one.decision.decided_at)
     claimed(outbox)
     outbox.settle([Outcome(one.decision_id, OutboxState.CONFLICT, Cause.DECIDED, "told", theirs)], NOW)
@@ -207,11 +207,11 @@ def test_a_sender_that_has_ended_loses_its_row_at_once(connection: apsw.Connecti
     claimed(outbox)
     gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     host = os.uname().nodename
-    connection.execute("UPDATE outbox SET sender = ?", (f"{host} {int(gone.stdout)}",))
+    connection.execute("UPDATE outbox SET sender = ?", (f"{host} {int(gone.stdout)} 0",))
     assert claimed(outbox) == [one.decision_id]
 
 
-@pytest.mark.parametrize("sender", ["elsewhere 1", f"{os.uname().nodename} {os.getppid()}"])
+@pytest.mark.parametrize("sender", ["elsewhere 1 0", f"{os.uname().nodename} {os.getppid()} 0"])
 def test_a_sender_that_lives_or_cannot_be_asked_keeps_its_row(
     connection: apsw.Connection, outbox: Outbox, sender: str
 ) -> None:
@@ -310,7 +310,7 @@ class Rows(RuleBasedStateMachine):
         self.connection = open_database(MEMORY, bytes(32))
         self.processes = [Outbox(self.connection) for _ in range(2)]
         for number, process in enumerate(self.processes):
-            process._sender = f"host-{number} 1"
+            process._sender = f"host-{number} 1 0"
         self.gates = [gate(request_id=f"gate-{number}") for number in range(4)]
         self.model: dict[str, OutboxEntry] = {}
         self.leases: dict[str, float] = {}
