@@ -94,3 +94,9 @@ class Couriers:
                 f"{count} decisions for {tenant_id or 'single-tenant mode'} cannot be delivered: {problem} They stay "
                 f"here: see `hitl-desktop outbox list{f' --tenant {tenant_id}' if tenant_id else ''}`."
             )
+
+
+def _refused(store: TenantStore, problem: str) -> int:
+    """Let rows that were never sent wait for an answer, and return how many of the outbox are not delivered."""
+    store.outbox.refuse_queued(Cause.NOT_ALLOWED, problem)
+    return len(store.outbox.entries())

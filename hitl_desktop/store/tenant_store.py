@@ -97,7 +97,6 @@ class TenantStore:
             if unreadable := self.outbox.unreadable():
                 self.notice = f"{unreadable} decisions in the outbox cannot be read, so they are not sent; they stay."
             next(self.gates.pages(1), None)
-            self.outbox.take_up(time.time())
 
     def close(self, *, is_damaged: bool = False) -> None:
         """Close the file; a damaged one is left as it is."""

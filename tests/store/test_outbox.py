@@ -118,6 +118,7 @@ def test_a_hold_can_be_ended(outbox: Outbox) -> None:
 
 def test_what_was_sent_cannot_be_taken_back(outbox: Outbox) -> None:
     one = put(outbox)
+    claimed(outbox)
     for reached in (OutboxState.SENDING, OutboxState.UNKNOWN, OutboxState.DELIVERED):
         if reached is not OutboxState.SENDING:
             settle(outbox, one, reached)
@@ -166,7 +167,6 @@ def test_a_retry_never_puts_two_of_a_gate_on_their_way(outbox: Outbox) -> None:
 
 def test_who_was_faster_is_kept(outbox: Outbox) -> None:
     one = put(outbox)
-    claimed(outbox)
     theirs = Decided(one.request_id, "rejected", "d", "other@example.org", "No", ("c",), one.decision.decided_at)
     claimed(outbox)
     outbox.settle([Outcome(one.decision_id, OutboxState.CONFLICT, Cause.DECIDED, "told", theirs)], NOW)
