@@ -1,51 +1,68 @@
-"""`hitl-desktop tenants forget`: take what is kept of a tenant off this machine."""
-
-import asyncio
+"""`hitl-desktop tenants forget`: nothing of a tenant stays on this machine."""
 
 import click
 
 from hitl_desktop.cli.output import print_json
-from hitl_desktop.cli.running import CONFLICT, DONE, Failure, backend, json_option, run
-from hitl_desktop.services.errors import NotFound
-from hitl_desktop.settings import Settings
-from hitl_desktop.store.tenant_store import kept_tenants, open_store, remove_store
+from hitl_desktop.cli.running import CONFLICT, DONE, Failure, failures, json_option
+from hitl_desktop.settings import Settings, read_settings
+from hitl_desktop.store.credentials import forget_logins
+from hitl_desktop.store.errors import InUseError, UndeliveredError
+from hitl_desktop.store.keyring import KeyringUnusableError
+from hitl_desktop.store.removal import remove_store
+from hitl_desktop.store.windows import WindowStore
 from hitl_desktop.tenancy import TenantNames
 
+_DISCARD = "Deliver or answer them (`hitl-desktop outbox list`), or add --discard-decisions."
 
-@click.command()
+
+@click.command("forget")
 @click.argument("tenant")
-@click.option("--undelivered", is_flag=True, help="Even if decisions in its outbox were never delivered.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--discard-decisions", is_flag=True, help="Also decisions that were not delivered.")
 @json_option
-def forget(tenant: str, *, undelivered: bool, as_json: bool) -> int:
-    """Destroy the key of what is kept of TENANT on this machine, then its files. The server keeps what it has.
+def forget(tenant: str, *, yes: bool, discard_decisions: bool, as_json: bool) -> int:
+    """Remove all that this machine keeps of TENANT: gates, evidence, drafts, outbox, credentials.
 
-    Close its windows first. Decisions that are not delivered are lost with it, so it refuses while there are any.
+    The key that they are encrypted with goes first. TENANT need not be on the allowlist any more. What the server has
+    stays there, and so does the local log of switches. Exit code 5: decisions were not delivered, or a window has it
+    open; nothing was removed.
     """
-    return run(_forget(tenant, undelivered=undelivered, as_json=as_json))
-
-
-async def _forget(tenant: str, *, undelivered: bool, as_json: bool) -> int:
-    async with backend() as servers:
-        settings, names = servers.settings, TenantNames(tenant)
-        if tenant not in kept_tenants(settings):
-            raise NotFound(f"Nothing of {tenant!r} is kept on this machine.")
-        if not undelivered and (lost := await _lost(settings, names)):
-            raise Failure(lost, CONFLICT)
-        await asyncio.to_thread(remove_store, settings, names)
+    with failures():
+        settings = read_settings()
+        names = TenantNames(tenant)
+    if not yes:
+        click.confirm(f"Remove all that this machine keeps of {tenant}?", abort=True, err=True)
+    with failures():
+        had_data = _remove(settings, names, discard=discard_decisions)
+        logins = _forget_logins(settings, names)
+        _forget_windows(settings, tenant)
     if as_json:
-        print_json({"tenant_id": tenant, "forgotten": True})
-    else:
-        click.echo(f"Nothing of {tenant} is kept on this machine any more.")
+        print_json({"tenant_id": tenant, "data": had_data, "credentials": logins})
+        return DONE
+    found = " and ".join(["gates and decisions"] * had_data + ["credentials"] * bool(logins))
+    click.echo(f"Removed of {tenant}: {found}." if found else f"Nothing of {tenant} was kept on this machine.")
     return DONE
 
 
-async def _lost(settings: Settings, names: TenantNames) -> str:
-    """Return a sentence about decisions that would be lost; empty where there are none."""
-    async with open_store(settings, names) as disk:
-        left, notice = await disk(lambda store: (len(store.outbox.entries()), store.notice))
-    if left:
-        return (
-            f"{left} decisions for {names.tenant_id} are not delivered and would be lost: deliver them (`gates sync`), "
-            "export them (`outbox export`), or say --undelivered."
-        )
-    return f"{notice} Decisions in it would be lost: say --undelivered if that is meant." if notice else ""
+def _remove(settings: Settings, names: TenantNames, *, discard: bool) -> bool:
+    try:
+        return remove_store(settings, names, discard=discard)
+    except UndeliveredError as error:
+        raise Failure(f"{error} {_DISCARD}", CONFLICT) from None
+    except InUseError as error:
+        raise Failure(str(error), CONFLICT) from None
+
+
+def _forget_logins(settings: Settings, names: TenantNames) -> list[str]:
+    try:
+        return [service.value for service in forget_logins(names, settings.profile)]
+    except KeyringUnusableError as error:  # go on: where there is no keyring, there is nothing in it
+        click.echo(f"{error} Credentials in it, if there are any, were not deleted.", err=True)
+        return []
+
+
+def _forget_windows(settings: Settings, tenant: str) -> None:
+    try:
+        WindowStore(settings.state_dir).forget(tenant)
+    except OSError as error:  # go on: only the tenant's name is in it
+        click.echo(f"The list of windows still names {tenant}: {error.strerror}.", err=True)

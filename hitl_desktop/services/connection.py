@@ -20,8 +20,10 @@ from hitl_desktop.services.errors import (
     TakesNoWrites,
     Unavailable,
 )
+from hitl_desktop.services.login import AtConnecting, Credentials, log_in, of_address, without_login
 from hitl_desktop.services.scripting import Scripting, is_missing, is_unrun
 from hitl_desktop.services.scripts import Script
+from hitl_desktop.tenancy import TenantContext
 
 ANSWER_WITHIN = 5.0
 """Seconds in which the server must answer; a blocking read must ask for less."""
@@ -41,10 +43,10 @@ class Connection:
     """A narrow way to one Redis-compatible server: commands by name, scripts by their text, never a raw client."""
 
     def __init__(
-        self, client: Redis, address: str, *, functions_first: bool = False, away: Callable[[], bool] = lambda: False
+        self, client: Redis, address: str, is_named: Callable[[], bool], away: Callable[[], bool] = lambda: False
     ) -> None:
         self._client = client
-        self._scripting = Scripting(client, functions_first=functions_first)
+        self._scripting = Scripting(client, is_named)
         self._away = away
         self.address = address
 
@@ -138,25 +140,33 @@ class Connection:
 
 
 @asynccontextmanager
-async def connect(url: str, away: Callable[[], bool] = lambda: False) -> AsyncIterator[Connection]:
+async def connect(
+    url: str, credentials: Credentials = of_address, away: Callable[[], bool] = lambda: False
+) -> AsyncIterator[Connection]:
     """Yield a connection to the server at `url` (redis, rediss or unix); connecting happens at the first command.
+
+    `credentials` are asked at each connecting who logs in; the user name and password of `url` count where they return
+    None.
 
     While `away` returns True, the network is left alone and every call raises Unavailable.
 
     redis-py repeats a command up to ten times after a lost connection, which doubles every write that did run: retries
     are off here, and whoever may repeat does so by id.
     """
+    login = AtConnecting(credentials, url)
     client: Redis = Redis.from_url(
-        url,
+        without_login(url),
         protocol=2,
         retry=Retry(NoBackoff(), 0),
         socket_timeout=ANSWER_WITHIN,
         socket_connect_timeout=ANSWER_WITHIN,
         socket_read_size=_READ_SIZE,
         driver_info=None,
+        credential_provider=login,
+        redis_connect_func=log_in,
     )
     try:
-        yield Connection(client, shown_address(url), functions_first=bool(urlsplit(url).username), away=away)
+        yield Connection(client, shown_address(url), lambda: login.is_named, away)
     finally:
         await client.aclose(close_connection_pool=True)
 
@@ -250,4 +260,8 @@ def _not_permitted(address: str, text: str) -> Refused:
 
 
 def _wrong_password(address: str) -> Refused:
-    return Refused(f"The server at {address} refused the user name or password; nothing was read or written.")
+    refused = f"The server at {address} refused the user name or password; nothing was read or written"
+    if not TenantContext.is_set():
+        return Refused(f"{refused}, check HITL_REDIS_URL or REDIS_PASSWORD.")
+    tenant_id = TenantContext.get_current_tenant()
+    return Refused(f"{refused}, give it the right ones with `hitl-desktop tenants login {tenant_id}`.")

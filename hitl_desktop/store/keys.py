@@ -85,7 +85,7 @@ class Keys:
         return key
 
     def destroy(self, names: TenantNames) -> None:
-        """Destroy every data key of the tenant: what they encrypted can never be read again.
+        """Destroy the tenant's data keys, present and former: what they encrypted can never be read again.
 
         Raises:
             NoKeyError: the keyring may have one and cannot be used.
@@ -99,7 +99,7 @@ class Keys:
         try:
             forget_secret(names.data_key_entry(self._store_id))
         except KeyringUnusableError as error:
-            if not self._wraps:
+            if not self._wraps:  # else there was none, or an old one that no file needs
                 raise NoKeyError(str(error)) from None
 
     @property

@@ -15,6 +15,7 @@ from hitl_desktop.tenancy.errors import TenantNotAllowedError
 _SERVICE = "hitl-desktop"
 _LONGEST_COLLECTION = 512
 _SEPARATOR = re.compile(r"[:/|_#]+")
+_GLOB = re.compile(r"[\\*?\[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,15 @@ class TenantNames:
             return base
         tenant = f"{{{self.tenant_id}}}" if self.layout is KeyLayout.HASHTAG else self.tenant_id
         return f"tenant{separator}{tenant}{separator}{base}"
+
+    @property
+    def prefix(self) -> str:
+        """What every key and channel of this tenant begins with; empty in single-tenant mode."""
+        return self.key("")
+
+    def pattern(self, glob: str = "*") -> str:
+        """Return the pattern, as Redis matches them, of this tenant's keys or channels whose bases match `glob`."""
+        return _GLOB.sub(r"\\\g<0>", self.prefix) + glob
 
     def gate_request(self, request_id: str) -> str:
         """Return the key of a gate's hash."""
@@ -112,6 +122,14 @@ class TenantNames:
     def keyring_entry(self) -> tuple[str, str]:
         """The service and user name under which this tenant's credentials stand in the operating system's keyring."""
         return _SERVICE, "single-tenant" if self.tenant_id is None else f"tenant:{_caseless(self.tenant_id)}"
+
+    def credentials_entry(self, profile: str) -> tuple[str, str]:
+        """Return where in the keyring this tenant's credentials stand under one profile of the settings, "" for none.
+
+        Each profile has its own servers, and a tenant may be on several of them.
+        """
+        service, user = self.keyring_entry
+        return service, f"{user}:profile:{profile}" if profile else user
 
     def data_key_entry(self, store_id: str) -> tuple[str, str]:
         """Return where in the keyring the key of this tenant's data in one folder of stores stands.

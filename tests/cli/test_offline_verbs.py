@@ -204,37 +204,6 @@ async def test_what_the_server_forgot_is_delivered_again(valkey: Server, run: Ru
     assert (len(again.log), len(again.audit), len(again.events)) == (1, 1, 1)
 
 
-async def test_what_is_kept_of_a_tenant_is_forgotten(valkey: Server, run: Run) -> None:
-    request = gate_request("Retry")
-    await ask(valkey.url, TENANT, request)
-    await run("gates", "sync")
-    assert (await run("gates", "approve", request.request_id, "--offline")).code == 0
-    refused = await run("tenants", "forget", TENANT)
-    assert refused.code == 5
-    assert "1 decisions for acme-corp are not delivered" in refused.err
-    assert (await run("gates", "sync")).code == 0
-    gone = await run("tenants", "forget", TENANT, "--json")
-    assert (gone.code, gone.document) == (0, {"tenant_id": TENANT, "forgotten": True})
-    stores = Path(os.environ["HITL_STATE_DIR"]) / "stores" / "server"
-    assert [path.name for path in stores.iterdir() if TENANT in path.name and path.suffix != ".lock"] == []
-    assert (await run("tenants", "forget", TENANT)).code == 7
-    assert (await run("gates", "list", "--offline")).code == 6
-
-
-async def test_a_tenant_whose_decisions_cannot_be_read_is_not_forgotten_by_mistake(
-    valkey: Server, run: Run, home: Path
-) -> None:
-    request = gate_request("Retry")
-    await ask(valkey.url, TENANT, request)
-    await run("gates", "sync")
-    assert (await run("gates", "approve", request.request_id, "--offline")).code == 0
-    (home / "key").write_bytes(os.urandom(32))
-    refused = await run("tenants", "forget", TENANT)
-    assert refused.code == 5
-    assert "HITL_KEY_FILE" in refused.err
-    assert (await run("tenants", "forget", TENANT, "--undelivered")).code == 0
-
-
 async def test_half_a_character_in_a_reason_is_no_crash(valkey: Server, run: Run) -> None:
     request, other = gate_request("Retry"), gate_request("Schema")
     await ask(valkey.url, TENANT, request, other)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hitl_desktop.settings import Settings
 from hitl_desktop.store.errors import NoKeyError, StoreError, WrongKeyError
 from hitl_desktop.store.keys import KEY_BYTES, Keys
-from hitl_desktop.store.tenant_store import remove_store
+from hitl_desktop.store.removal import remove_store
 from hitl_desktop.tenancy import TenantNames
 from tests.stores import NAMES, add, database, files, key_file, opened, settings, summaries
 
@@ -40,7 +40,7 @@ def test_two_state_folders_have_two_keys_in_one_keyring(home: Path, secret_servi
     for wanted in (first, second):
         with opened(wanted) as store:
             add(store, str(wanted.state_dir.name))
-    assert remove_store(first, NAMES)
+    assert remove_store(first, NAMES, discard=True)
     with opened(second) as store:
         assert summaries(store) == ["second"]
 

@@ -25,8 +25,9 @@ from hitl_desktop.store.errors import StoreError
 from hitl_desktop.store.evidence import Kept
 from hitl_desktop.store.keys import Keys
 from hitl_desktop.store.outbox import Outcome
+from hitl_desktop.store.removal import remove_store
 from hitl_desktop.store.schema import MIGRATIONS
-from hitl_desktop.store.tenant_store import StoreThread, kept_tenants, open_store, open_tenant_store, remove_store
+from hitl_desktop.store.tenant_store import StoreThread, kept_tenants, open_store, open_tenant_store
 from hitl_desktop.tenancy import TenantNames
 from tests.stores import NAMES, add, bundle_fields, database, entry, files, gate, key_file, opened, settings, summaries
 
@@ -262,10 +263,10 @@ def test_removing_a_tenant_leaves_nothing_of_it_and_all_of_the_others(wanted: Se
     os.truncate(database(wanted), 100)
     with opened(wanted):
         pass
-    assert remove_store(wanted, NAMES)
+    assert remove_store(wanted, NAMES, discard=True)
     assert files(wanted) == ["tenant-acme-corp-2.db", "tenant-acme-corp-2.key"]
     assert kept_tenants(wanted) == ("acme-corp-2",)
-    assert not remove_store(wanted, NAMES)
+    assert not remove_store(wanted, NAMES, discard=True)
     with opened(wanted, other) as store:
         assert summaries(store) == ["kept"]
 
@@ -276,7 +277,7 @@ def test_removing_a_tenant_takes_its_key_out_of_the_keyring(home: Path, secret_s
         add(store, "kept")
     where = NAMES.data_key_entry((wanted.stores_dir / "store-id").read_text().strip())
     assert keyring.get_password(*where)
-    assert remove_store(wanted, NAMES)
+    assert remove_store(wanted, NAMES, discard=True)
     assert keyring.get_password(*where) is None
 
 
@@ -289,14 +290,14 @@ def test_a_removal_that_is_killed_has_destroyed_the_key_first(wanted: Settings) 
 import os, signal, sys
 from pathlib import Path
 from tests.stores import NAMES, settings
-from hitl_desktop.store.tenant_store import remove_store
+from hitl_desktop.store.removal import remove_store
 remove = Path.unlink
 def unlink(path, missing_ok=False):
     if path.suffix == ".db":
         os.kill(os.getpid(), signal.SIGKILL)
     remove(path, missing_ok=missing_ok)
 Path.unlink = unlink
-remove_store(settings(Path(sys.argv[1]), key_file=Path(sys.argv[2])), NAMES)
+remove_store(settings(Path(sys.argv[1]), key_file=Path(sys.argv[2])), NAMES, discard=True)
 """
     arguments = [str(wanted.state_dir), str(wanted.key_file)]
     ended = subprocess.run([sys.executable, "-c", script, *arguments], cwd=ROOT, check=False, timeout=60)
@@ -306,7 +307,7 @@ remove_store(settings(Path(sys.argv[1]), key_file=Path(sys.argv[2])), NAMES)
     with opened(wanted) as store:
         assert "key of what was kept of this tenant is gone" in store.notice
         assert summaries(store) == []
-    assert remove_store(wanted, NAMES)
+    assert remove_store(wanted, NAMES, discard=True)
     assert files(wanted) == []
 
 
