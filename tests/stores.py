@@ -13,7 +13,7 @@ from hitl_desktop.domain.evidence import EvidenceBundle, EvidenceItem, evidence_
 from hitl_desktop.domain.gate import Gate, GateStatus
 from hitl_desktop.domain.outbox import OutboxEntry
 from hitl_desktop.settings import Settings
-from hitl_desktop.store.outbox import entry_of
+from hitl_desktop.store.outbox_rows import entry_of
 from hitl_desktop.store.tenant_store import TenantStore, open_tenant_store
 from hitl_desktop.tenancy import TenantNames
 

@@ -30,9 +30,9 @@ from hitl_desktop.tenancy import TenantContext
 ANSWER_WITHIN = 5.0
 """Seconds in which the server must answer; a blocking read must ask for less."""
 _READ_SIZE = 256 * 1024
+_FOR_NOW = frozenset({"OOM", "MISCONF", "READONLY", "NOREPLICAS", "BUSY"})
 _MISSHAPEN = (TypeError, ValueError, LookupError, AttributeError, RecursionError, OverflowError)
 """What a reply of another shape than agreed raises while it is taken apart."""
-_FOR_NOW = frozenset({"OOM", "MISCONF", "READONLY", "NOREPLICAS", "BUSY"})
 _REPLICATED_WITHIN_MS = 500
 # How Redis 7.0 and, after it, Redis 7.2 and Valkey say what the user may not do inside a script, without NOPERM.
 _DENIED_INSIDE = (

@@ -14,7 +14,7 @@ from hitl_desktop.domain.gate import Gate
 from hitl_desktop.domain.outbox import NotWithdrawableError, OutboxEntry, OutboxState
 from hitl_desktop.services.errors import EvidenceChanged, Interrupted, NotFound, ServiceError, Unavailable
 from hitl_desktop.store.database import storable
-from hitl_desktop.store.outbox import entry_of
+from hitl_desktop.store.outbox_rows import entry_of
 from hitl_desktop.store.tenant_store import StoreThread
 from hitl_desktop.sync.outbound import Outbound, error_of
 from hitl_desktop.sync.schedule import backoff

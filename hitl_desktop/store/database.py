@@ -192,8 +192,7 @@ def transaction(connection: "apsw.Connection", *, durable: bool = False) -> Iter
         yield
         connection.execute("COMMIT")
     except BaseException:
-        # A full disk has ended the transaction already.
-        if connection.in_transaction:
+        if connection.in_transaction:  # after a full disk, SQLite has rolled it back itself
             connection.execute("ROLLBACK")
         raise
 

@@ -45,8 +45,8 @@ class GateCache:
     def pages(self, size: int) -> Iterator[list[Gate]]:
         """Yield all gates kept: those that wait first, longest waiting first, in pages of at most `size`.
 
-        Each page is read as a whole: with a half-read one open, nothing could be written once another process has.
-        A row that cannot be read is left out: its gate comes again from the server.
+        A row that cannot be read is left out: its gate comes again from the server. Each page is read as a whole: with
+        a half-read one open, nothing could be written once another process has.
         """
         requested_at, rowid = -math.inf, 0
         while rows := list[Any](self._connection.execute(_PAGE, (requested_at, rowid, size))):

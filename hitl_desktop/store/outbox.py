@@ -10,16 +10,12 @@ import socket
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from hitl_desktop.domain.decision import Decided, Decision
-from hitl_desktop.domain.gate import Gate
+from hitl_desktop.domain.decision import Decided
 from hitl_desktop.domain.outbox import AlreadyQueuedError, Cause, NotWithdrawableError, OutboxEntry, OutboxState
 from hitl_desktop.store.database import first_row, transaction
-from hitl_desktop.store.gates import listed
+from hitl_desktop.store.outbox_rows import ENTRY, Claimed, Fields, claimed_from, pack, readable, readable_fields
 
 if TYPE_CHECKING:  # only the store's thread needs it
     import apsw
@@ -28,29 +24,9 @@ DELIVERED_KEPT = 30 * 86_400.0
 """Seconds for which a delivered row is kept, to be delivered again should the server have forgotten it."""
 LEASE = 12.0
 """Seconds after which a row that is being sent is another process's to take up: longer than the server may take."""
-_ENTRY = "decision_id, request_id, decision, gate, device, state, held_until, attempts, cause, problem, theirs"
-RESCUED = f"{_ENTRY}, fields"
-"""The columns that are read from a file that can no longer be used."""
 _DAMAGED = "What this decision was made on is damaged on this machine, so it was not sent; review the gate again."
-_MOST_ATTEMPTS = 2**31
 _OPEN = "state IN ('queued', 'sending', 'unknown')"
 _SUPERSEDED = "You have decided about this gate again since, so this decision from a file moved aside was not sent."
-_decisions = msgspec.msgpack.Decoder(Decision)
-_gates = msgspec.msgpack.Decoder(Gate)
-_theirs = msgspec.msgpack.Decoder(Decided)
-_fields = msgspec.msgpack.Decoder(dict[bytes, bytes])
-_UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, OSError, RecursionError)
-_pack = msgspec.msgpack.Encoder().encode
-
-Fields = dict[bytes, bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A row that this process sends: the decision, and the bundle's fields as the reviewer saw them."""
-
-    entry: OutboxEntry
-    fields: Fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +57,14 @@ class Outbox:
         with transaction(self._connection, durable=True):
             row = first_row(
                 self._connection,
-                f"SELECT {_ENTRY} FROM outbox WHERE request_id = ? AND {_OPEN}",
+                f"SELECT {ENTRY} FROM outbox WHERE request_id = ? AND {_OPEN}",
                 (entry.request_id,),
             )
             if row is not None:
-                if (before := _readable(row)) is not None:
+                if (before := readable(row)) is not None:
                     raise AlreadyQueuedError(before)
                 self._set_aside(row[0])
-            self._insert(entry, _pack(fields))
+            self._insert(entry, pack(fields))
 
     def entries(self, delivered_since: float | None = None) -> list[OutboxEntry]:
         """Return the rows in their order; delivered ones only since that time, and where the kept gate still waits.
@@ -96,27 +72,27 @@ class Outbox:
         Rows that cannot be read stay aside.
         """
         rows = self._connection.execute(
-            f"SELECT {_ENTRY} FROM outbox WHERE state <> 'delivered' OR delivered_at >= ?1 "
+            f"SELECT {ENTRY} FROM outbox WHERE state <> 'delivered' OR delivered_at >= ?1 "
             "OR (?1 IS NOT NULL AND request_id IN (SELECT request_id FROM gates WHERE status = 'pending')) "
             "ORDER BY seq",
             (delivered_since,),
         )
-        return [entry for row in rows if (entry := _readable(row)) is not None]
+        return [entry for row in rows if (entry := readable(row)) is not None]
 
     def find(self, decision_id: str) -> OutboxEntry | None:
         """Return one row, delivered or not."""
-        row = first_row(self._connection, f"SELECT {_ENTRY} FROM outbox WHERE decision_id = ?", (decision_id,))
-        return None if row is None else _readable(row)
+        row = first_row(self._connection, f"SELECT {ENTRY} FROM outbox WHERE decision_id = ?", (decision_id,))
+        return None if row is None else readable(row)
 
     def fields(self, decision_id: str) -> Fields:
         """Return the bundle's fields that a row's decision is about; nothing if there is no such row."""
         row = first_row(self._connection, "SELECT fields FROM outbox WHERE decision_id = ?", (decision_id,))
-        return {} if row is None else _readable_fields(row[0]) or {}
+        return {} if row is None else readable_fields(row[0]) or {}
 
     def unreadable(self) -> int:
         """Return how many rows that are not delivered cannot be read: they are neither shown nor sent, and stay."""
-        rows = self._connection.execute(f"SELECT {_ENTRY} FROM outbox WHERE state <> 'delivered'")
-        return sum(_readable(row) is None for row in rows)
+        rows = self._connection.execute(f"SELECT {ENTRY} FROM outbox WHERE state <> 'delivered'")
+        return sum(readable(row) is None for row in rows)
 
     def claim(self, now: float, limit: int, only: str | None = None) -> list[Claimed]:
         """Take rows that are due, at most `limit`, or the one named: they are `sending` until settled."""
@@ -125,13 +101,13 @@ class Outbox:
         with transaction(self._connection, durable=True):
             self._take_up(now)
             rows: list[Any] = self._connection.execute(
-                f"SELECT {_ENTRY}, fields FROM outbox WHERE state IN ('unknown', 'queued') "
+                f"SELECT {ENTRY}, fields FROM outbox WHERE state IN ('unknown', 'queued') "
                 "AND (held_until IS NULL OR held_until <= ?1) AND (?3 IS NULL OR decision_id = ?3) "
                 "ORDER BY seq LIMIT ?2",
                 (now, limit, only),
             ).fetchall()
             for *row, fields in rows:
-                if (one := _claimed(row, fields)) is None:
+                if (one := claimed_from(row, fields)) is None:
                     self._set_aside(row[0])
                 else:
                     claimed.append(one)
@@ -144,7 +120,7 @@ class Outbox:
 
     def take_up(self, now: float) -> None:
         """Say of rows whose sender has ended what they are: unknown, until the server is asked."""
-        if first_row(self._connection, "SELECT 1 FROM outbox WHERE state = 'sending' LIMIT 1") is not None:
+        if self._orphans(now):
             with transaction(self._connection):
                 self._take_up(now)
 
@@ -180,7 +156,7 @@ class Outbox:
         )
 
     def _entered(self, outcome: Outcome) -> None:
-        theirs = None if outcome.theirs is None else _pack(outcome.theirs)
+        theirs = None if outcome.theirs is None else pack(outcome.theirs)
         self._connection.execute(
             "UPDATE outbox SET state = ?1, cause = ?, problem = ?, theirs = ?, sender = NULL, lease = NULL, "
             "attempts = CASE ?1 WHEN 'unknown' THEN attempts ELSE 0 END "
@@ -297,12 +273,12 @@ class Outbox:
             ValueError: it cannot be read.
         """
         *columns, fields = row
-        entry = _readable(columns)
+        entry = readable(columns)
         if entry is None:
             raise ValueError("the row cannot be read")
         if self.find(entry.decision_id) is not None:
             return False
-        if entry.state.is_open and _readable_fields(fields) is None:
+        if entry.state.is_open and readable_fields(fields) is None:
             entry = replace(entry, state=OutboxState.REFUSED, cause=Cause.DAMAGED, problem=_DAMAGED)
         elif entry.state.is_open and self._is_on_its_way(entry.request_id):
             entry = replace(entry, state=OutboxState.REFUSED, cause=Cause.REFUSED, problem=_SUPERSEDED)
@@ -330,8 +306,8 @@ class Outbox:
         return entry.state is not OutboxState.DELIVERED
 
     def _is_on_its_way(self, request_id: str) -> bool:
-        found = self._connection.execute(f"SELECT 1 FROM outbox WHERE request_id = ? AND {_OPEN}", (request_id,))
-        return found.fetchone() is not None
+        found = first_row(self._connection, f"SELECT 1 FROM outbox WHERE request_id = ? AND {_OPEN}", (request_id,))
+        return found is not None
 
     def _insert(self, entry: OutboxEntry, fields: bytes) -> None:
         self._connection.execute(
@@ -341,8 +317,8 @@ class Outbox:
                 entry.decision_id,
                 entry.request_id,
                 entry.state.value,
-                _pack(entry.decision),
-                _pack(entry.gate),
+                pack(entry.decision),
+                pack(entry.gate),
                 fields,
                 entry.device,
                 None if entry.held_until is None else entry.held_until.timestamp(),
@@ -350,18 +326,20 @@ class Outbox:
         )
 
     def _take_up(self, now: float) -> None:
-        """Make rows `unknown` whose sender has ended, or has not answered for a lease."""
+        self._connection.executemany(
+            "UPDATE outbox SET state = 'unknown', sender = NULL, lease = NULL WHERE decision_id = ?",
+            ((name,) for name in self._orphans(now)),
+        )
+
+    def _orphans(self, now: float) -> list[str]:
+        """Return the rows being sent whose sender has ended, or has not answered for a lease."""
         rows: list[Any] = self._connection.execute(
             "SELECT decision_id, sender, lease FROM outbox WHERE state = 'sending'"
         ).fetchall()
-        orphans = [name for name, sender, lease in rows if now >= (lease or 0) or self._has_ended(sender)]
-        self._connection.executemany(
-            "UPDATE outbox SET state = 'unknown', sender = NULL, lease = NULL WHERE decision_id = ?",
-            ((name,) for name in orphans),
-        )
+        return [name for name, sender, lease in rows if now >= (lease or 0) or self._has_ended(sender)]
 
     def _has_ended(self, sender: str | None) -> bool:
-        host, pid, _ = ["", "", "", *(sender or "").rsplit(" ", 2)][-3:]
+        host, pid, *_ = [*(sender or "").split(" "), "", ""]
         if host != socket.gethostname() or os.name != "posix":
             return False
         if not pid.isascii() or not pid.isdigit():
@@ -379,47 +357,3 @@ class Outbox:
             "UPDATE outbox SET state = 'refused', cause = 'damaged', problem = ? WHERE decision_id = ?",
             (_DAMAGED, decision_id),
         )
-
-
-def _readable(row: Sequence[Any]) -> OutboxEntry | None:
-    try:
-        return _entry(row)
-    except _UNREADABLE:
-        return None
-
-
-def _readable_fields(fields: Any) -> Fields | None:
-    try:
-        return _fields.decode(fields)
-    except _UNREADABLE:
-        return None
-
-
-def _claimed(row: Sequence[Any], fields: Any) -> Claimed | None:
-    entry, found = _readable(row), _readable_fields(fields)
-    return None if entry is None or found is None else Claimed(entry, found)
-
-
-def _entry(row: Sequence[Any]) -> OutboxEntry:
-    decision_id, request_id, decision, gate, device, state, held_until, attempts, cause, problem, theirs = row
-    entry = OutboxEntry(
-        decision=_decisions.decode(decision),
-        gate=_gates.decode(gate),
-        device=device,
-        state=OutboxState(state),
-        held_until=None if held_until is None else datetime.fromtimestamp(held_until, UTC),
-        attempts=attempts,
-        cause=Cause(cause),
-        problem=problem,
-        theirs=None if theirs is None else _theirs.decode(theirs),
-    )
-    if not 0 <= attempts <= _MOST_ATTEMPTS:
-        raise ValueError("nobody tries that often")
-    if (entry.decision_id, entry.request_id, entry.gate.request_id) != (decision_id, request_id, request_id):
-        raise ValueError("the row's parts are not of one decision")
-    return entry
-
-
-def entry_of(decision: Decision, gate: Gate, device: str, held_until: datetime | None) -> OutboxEntry:
-    """Return a new entry about `gate` as the reviewer saw it."""
-    return OutboxEntry(decision, listed(gate), device, held_until=held_until)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from hitl_desktop.store.database import close_untouched, storable, transaction
 from hitl_desktop.store.errors import StoreError, TooNewError, WrongKeyError
-from hitl_desktop.store.outbox import RESCUED, Outbox
+from hitl_desktop.store.outbox import Outbox
+from hitl_desktop.store.outbox_rows import RESCUED
 
 if TYPE_CHECKING:  # only the store's thread needs it
     import apsw

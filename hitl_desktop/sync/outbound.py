@@ -26,7 +26,8 @@ from hitl_desktop.services.errors import (
 from hitl_desktop.services.gates import Gates, Standing
 from hitl_desktop.services.health import Health
 from hitl_desktop.store.errors import StoreError
-from hitl_desktop.store.outbox import Claimed, Outcome
+from hitl_desktop.store.outbox import Outcome
+from hitl_desktop.store.outbox_rows import Claimed
 from hitl_desktop.store.tenant_store import StoreThread, TenantStore
 from hitl_desktop.sync.schedule import backoff
 
@@ -136,9 +137,8 @@ class Outbound:
         return True
 
     async def _claim(self, only: str | None) -> list[Claimed]:
-        claiming = asyncio.ensure_future(
-            self._disk(lambda store: store.outbox.claim(time.time(), TOGETHER, only)),
-        )
+        """Claim rows; should this be cancelled meanwhile, they are put back, or nobody would send them for a lease."""
+        claiming = asyncio.ensure_future(self._disk(lambda store: store.outbox.claim(time.time(), TOGETHER, only)))
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
@@ -224,7 +224,7 @@ class Outbound:
     async def _until_due(self) -> None:
         """Return when a row is due, or in doubt; meanwhile, take in what another process has added or changed."""
         while self._is_sure:
-            due, version = await self._disk(lambda store: (store.outbox.next_due(), store.version()))
+            due, version = await self._disk(_looked_at)
             if version != self._seen:
                 await self.reload()
             left = _LOOK_EVERY if due is None else min(due - time.time(), _LOOK_EVERY)
@@ -296,6 +296,11 @@ class Outbound:
                 future.set_result(entry)
         if changed or left:
             self._follower(changed, left)
+
+
+def _looked_at(store: TenantStore) -> tuple[float | None, int]:
+    store.outbox.take_up(time.time())
+    return store.outbox.next_due(), store.version()
 
 
 def _whole(one: Claimed) -> Gate:

@@ -26,7 +26,7 @@ from hitl_desktop.services.encoding import decision_record
 from hitl_desktop.services.gates import Gates
 from hitl_desktop.settings import Settings, read_settings
 from hitl_desktop.store.database import transaction
-from hitl_desktop.store.outbox import entry_of
+from hitl_desktop.store.outbox_rows import entry_of
 from hitl_desktop.store.tenant_store import open_tenant_store
 from hitl_desktop.tenancy import TenantContext, TenantNames
 from hitl_desktop.widgets.main_window import MainWindow

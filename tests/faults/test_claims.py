@@ -20,7 +20,8 @@ from hitl_desktop.services.errors import Interrupted, ServiceError, Unavailable
 from hitl_desktop.session import ReviewSession, open_backend, open_session
 from hitl_desktop.settings import Settings, read_settings
 from hitl_desktop.store.evidence import Kept
-from hitl_desktop.store.outbox import LEASE, Outcome, entry_of
+from hitl_desktop.store.outbox import LEASE, Outcome
+from hitl_desktop.store.outbox_rows import entry_of
 from hitl_desktop.store.tenant_store import TenantStore, open_tenant_store
 from hitl_desktop.sync.monitor import Phase
 from hitl_desktop.tenancy import TenantNames

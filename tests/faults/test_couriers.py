@@ -39,6 +39,10 @@ async def at_work(
         running = asyncio.create_task(couriers.run())
         try:
             yield backend, couriers
+            # What is under way comes to its end, and nothing new begins.
+            backend.work_offline(offline=True)
+            couriers.look()
+            await until(lambda: not couriers._now.is_set(), "the couriers rest")
         finally:
             await ended([running])
 
@@ -64,6 +68,7 @@ async def test_one_that_can_still_be_undone_keeps_no_other_waiting(valkey: Serve
         await until(
             lambda: ledger(valkey, [due], "widgets-inc").is_written_once(due.request_id, name), "the due one is sent"
         )
+        await until(lambda: not outbox_rows(environment, "widgets-inc"), "that is known")
     (row,) = outbox_rows(environment)
     assert row.state is OutboxState.QUEUED
 
@@ -79,6 +84,7 @@ async def test_what_a_server_forgot_is_delivered_again(valkey: Server, environme
         valkey.restart()
         couriers.look()
         await until(lambda: is_written(valkey, request, name), "it is sent again")
+        await until(lambda: not outbox_rows(environment), "that is known")
 
 
 async def test_working_offline_sends_nothing(valkey: Server, environment: dict[str, str]) -> None:
@@ -95,6 +101,7 @@ async def test_working_offline_sends_nothing(valkey: Server, environment: dict[s
         backend.work_offline(offline=False)
         couriers.look()
         await until(lambda: is_written(valkey, request, name), "it is sent afterwards")
+        await until(lambda: not outbox_rows(environment), "that is known")
 
 
 @pytest.mark.parametrize("now", [{"ALLOWED_TENANTS": "widgets-inc"}, {"MULTI_TENANCY_ENABLED": "false"}])

@@ -279,7 +279,7 @@ def test_days_of_a_reviewer(valkey: Server, home: Path, *, full: bool) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=400 if full else 15,
+            max_examples=200 if full else 15,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -17,7 +17,7 @@ _LONG = 40.0
 async def test_windows_and_verbs_on_one_store(
     lasting: Server, home: Path, random: Random, figures: Figures, *, full: bool
 ) -> None:
-    rounds, applications, count = (40, 4, 12) if full else (3, 3, 8)
+    rounds, applications, count = (25, 4, 12) if full else (3, 3, 8)
     environment = settings_of(home, lasting)
     requests: list[GateRequest] = []
     acknowledged: dict[str, str] = {}

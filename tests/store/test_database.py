@@ -234,3 +234,45 @@ with opened(wanted) as store:
         "goes on True",
         "outlives True half a sentence ''",
     ]
+
+
+def test_to_open_it_again_takes_no_locks_off_it(path: Path) -> None:
+    script = """
+import sys
+from pathlib import Path
+from hitl_desktop.store.database import open_database, transaction
+from hitl_desktop.store.errors import StoreError
+path, key = Path(sys.argv[1]), bytes(range(32))
+first = open_database(path, key)
+open_database(path, key).close()
+first.execute("BEGIN IMMEDIATE")
+open_database(path, key).close()
+print("held", flush=True)
+sys.stdin.readline()
+first.execute("INSERT INTO facts VALUES ('a', 'b')")
+first.execute("COMMIT")
+print("written", flush=True)
+sys.stdin.readline()
+"""
+    made(path)
+    with subprocess.Popen(
+        [sys.executable, "-c", script, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        other = open_database(path, KEY)
+        other.set_busy_timeout(0)
+        with pytest.raises(apsw.BusyError):
+            other.execute("BEGIN IMMEDIATE")
+        other.close()
+        process.stdin.write("go on\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "written\n"
+        # The last to close takes the log away, and this one is not the last.
+        open_database(path, KEY).close()
+        assert path.with_name("store.db-wal").exists()
+        process.stdin.write("go on\n")
+    assert process.returncode == 0
+    with closing(open_database(path, KEY)) as connection:
+        assert connection.execute("SELECT value FROM facts WHERE name = 'a'").fetchone() == ("b",)

@@ -23,7 +23,8 @@ from hitl_desktop.store.errors import StoreError
 from hitl_desktop.store.evidence import Kept
 from hitl_desktop.store.gates import GateCache
 from hitl_desktop.store.keys import Keys
-from hitl_desktop.store.outbox import LEASE, RESCUED, Outbox, Outcome
+from hitl_desktop.store.outbox import LEASE, Outbox, Outcome
+from hitl_desktop.store.outbox_rows import RESCUED
 from hitl_desktop.store.tenant_store import StoreThread, TenantStore, open_tenant_store
 from tests.fuzzing import cases, damaged, value
 from tests.stores import NAMES, add, bundle_fields, entry, gate, key_file, opened, settings
@@ -91,12 +92,9 @@ def uses(store: TenantStore) -> Iterator[Callable[[TenantStore], object]]:
     yield lambda store: store.outbox.forget_old(NOW)
     yield lambda store: store.gates.forget_old()
     yield lambda store: store.drafts.forget_old(NOW)
-    yield put_back
-
-
-def put_back(store: TenantStore) -> None:
-    claimed = store.outbox.claim(NOW, 100)
-    store.outbox.settle([Outcome(one.entry.decision_id, OutboxState.QUEUED) for one in claimed], NOW)
+    yield lambda store: store.outbox.settle(
+        [Outcome(one.entry.decision_id, OutboxState.QUEUED) for one in store.outbox.claim(NOW, 100)], NOW
+    )
 
 
 @pytest.mark.parametrize("part", range(20))

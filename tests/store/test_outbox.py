@@ -118,8 +118,8 @@ def test_a_hold_can_be_ended(outbox: Outbox) -> None:
 
 def test_what_was_sent_cannot_be_taken_back(outbox: Outbox) -> None:
     one = put(outbox)
+    claimed(outbox)
     for reached in (OutboxState.SENDING, OutboxState.UNKNOWN, OutboxState.DELIVERED):
-        claimed(outbox)
         if reached is not OutboxState.SENDING:
             settle(outbox, one, reached)
         with pytest.raises(NotWithdrawableError):
@@ -167,8 +167,8 @@ def test_a_retry_never_puts_two_of_a_gate_on_their_way(outbox: Outbox) -> None:
 
 def test_who_was_faster_is_kept(outbox: Outbox) -> None:
     one = put(outbox)
-    claimed(outbox)
     theirs = Decided(one.request_id, "rejected", "d", "other@example.org", "No", ("c",), one.decision.decided_at)
+    claimed(outbox)
     outbox.settle([Outcome(one.decision_id, OutboxState.CONFLICT, Cause.DECIDED, "told", theirs)], NOW)
     found = outbox.find(one.decision_id)
     assert found is not None
@@ -314,7 +314,7 @@ class Rows(RuleBasedStateMachine):
         self.gates = [gate(request_id=f"gate-{number}") for number in range(4)]
         self.model: dict[str, OutboxEntry] = {}
         self.leases: dict[str, float] = {}
-        self.owners: dict[str, Outbox] = {}
+        self.senders: dict[str, int] = {}
         self.now = NOW
 
     @initialize()
@@ -349,25 +349,26 @@ class Rows(RuleBasedStateMachine):
         for name in due:
             self.moved(name, OutboxState.SENDING, attempts=self.model[name].attempts + 1)
             self.leases[name] = self.now + LEASE
-            self.owners[name] = self.processes[process]
+            self.senders[name] = process
 
     @precondition(lambda self: any(one.state is OutboxState.SENDING for one in self.model.values()))
     @rule(
         data=st.data(),
+        process=st.integers(0, 1),
         to=st.sampled_from([state for state in OutboxState if state not in {OutboxState.DRAFT, OutboxState.SENDING}]),
     )
-    def answer(self, data: st.DataObject, to: OutboxState) -> None:
+    def answer(self, data: st.DataObject, process: int, to: OutboxState) -> None:
         name = data.draw(st.sampled_from([n for n, one in self.model.items() if one.state is OutboxState.SENDING]))
-        owner, attempts = self.owners[name], self.model[name].attempts
-        if to is not OutboxState.DELIVERED:
-            # Only its own sender may say what else became of it.
-            (other,) = (process for process in self.processes if process is not owner)
-            other.settle([Outcome(name, to)], self.now, "run")
-        owner.settle([Outcome(name, to)], self.now, "run")
-        if to is OutboxState.QUEUED:
-            self.moved(name, OutboxState.UNKNOWN if attempts > 1 else to, attempts=attempts - 1)
+        self.processes[process].settle([Outcome(name, to)], self.now, "run")
+        attempts = self.model[name].attempts
+        if to is OutboxState.DELIVERED:
+            self.moved(name, to)
+        elif self.senders[name] != process:
+            return  # what is not its own to send any more, it only knows to be delivered
+        elif to is OutboxState.QUEUED:
+            self.moved(name, OutboxState.UNKNOWN if attempts > 1 else OutboxState.QUEUED, attempts=attempts - 1)
         else:
-            self.moved(name, to, attempts=0 if to.needs_answer else attempts)
+            self.moved(name, to, attempts=attempts if to is OutboxState.UNKNOWN else 0)
 
     @precondition(lambda self: self.model)
     @rule(data=st.data())
