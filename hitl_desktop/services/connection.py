@@ -136,7 +136,7 @@ class Connection:
                     self._scripting.add(pipeline, script, keys, arguments)
                 replies = await pipeline.execute(raise_on_error=False)
             for place, (keys, arguments) in enumerate(calls):
-                if is_unrun(replies[place]):
+                if is_unrun(replies[place]) or isinstance(replies[place], NotHereError):
                     replies[place] = await self._evaluated(script, keys, arguments)
             await self._replicated()
         return [self._error(reply) if isinstance(reply, Exception) else reply for reply in replies]
@@ -221,7 +221,21 @@ async def connect(
     try:
         yield Connection(client, shown_address(url), lambda: login.is_named, away, way, is_cluster=is_cluster)
     finally:
-        await client.aclose(close_connection_pool=True)
+        await _closed(client)
+
+
+async def _closed(client: Redis) -> None:
+    """Close for certain: a cancellation that met redis-py's closing at its start would leave sockets open."""
+    closing = asyncio.ensure_future(client.aclose(close_connection_pool=True))
+    cancelled: asyncio.CancelledError | None = None
+    while not closing.done():
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    failure = closing.exception()
+    if (ended_by := cancelled or failure) is not None:
+        raise ended_by
 
 
 def shown_address(url: str) -> str:
