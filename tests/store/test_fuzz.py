@@ -133,7 +133,7 @@ def test_damaged_files(folder: Path, home: Path, full: bool, part: int) -> None:
 
 COLUMNS = (
     *("decision_id", "request_id", "state", "decision", "gate", "fields", "device", "held_until", "attempts", "sender"),
-    *("lease", "cause", "problem", "theirs", "delivered_at", "run_id"),
+    *("lease", "cause", "problem", "theirs", "delivered_at", "history_id"),
 )
 BLOBS = frozenset({"decision", "gate", "fields", "theirs"})
 

@@ -22,7 +22,6 @@ from hitl_desktop.domain.outbox import (
     NotWithdrawableError,
     OutboxEntry,
     OutboxState,
-    latest_by_gate,
 )
 from hitl_desktop.store.database import MEMORY, open_database
 from hitl_desktop.store.outbox import DELIVERED_KEPT, LEASE, Outbox, Outcome
@@ -59,9 +58,9 @@ def claimed(outbox: Outbox, now: float = NOW) -> list[str]:
 
 
 def settle(
-    outbox: Outbox, one: OutboxEntry, to: OutboxState, cause: Cause = Cause.NONE, *, run_id: str = "run"
+    outbox: Outbox, one: OutboxEntry, to: OutboxState, cause: Cause = Cause.NONE, *, history_id: str = "history"
 ) -> None:
-    outbox.settle([Outcome(one.decision_id, to, cause)], NOW, run_id)
+    outbox.settle([Outcome(one.decision_id, to, cause)], NOW, history_id)
 
 
 def test_a_row_comes_back_as_it_was_added(outbox: Outbox) -> None:
@@ -86,7 +85,7 @@ def test_one_decision_a_gate_is_on_its_way(outbox: Outbox) -> None:
         put(outbox, about)
     settle(outbox, first, OutboxState.CONFLICT, Cause.CHANGED)
     second = put(outbox, about)
-    assert latest_by_gate(outbox.entries())[about.request_id] == second
+    assert [one.decision_id for one in outbox.entries()] == [first.decision_id, second.decision_id]
 
 
 def test_rows_are_claimed_in_their_order_and_once(outbox: Outbox) -> None:
@@ -239,7 +238,7 @@ def test_what_another_run_of_the_server_confirmed_is_looked_at_again(outbox: Out
     one, other = put(outbox), put(outbox)
     claimed(outbox)
     for row in (one, other):
-        settle(outbox, row, OutboxState.DELIVERED, run_id="first")
+        settle(outbox, row, OutboxState.DELIVERED, history_id="first")
     assert outbox.delivered_under_another("first") == []
     assert outbox.delivered_under_another("second") == [one.decision_id, other.decision_id]
     outbox.confirm([one.decision_id, other.decision_id], "second")
@@ -359,7 +358,7 @@ class Rows(RuleBasedStateMachine):
     )
     def answer(self, data: st.DataObject, process: int, to: OutboxState) -> None:
         name = data.draw(st.sampled_from([n for n, one in self.model.items() if one.state is OutboxState.SENDING]))
-        self.processes[process].settle([Outcome(name, to)], self.now, "run")
+        self.processes[process].settle([Outcome(name, to)], self.now, "history")
         attempts = self.model[name].attempts
         if to is OutboxState.DELIVERED:
             self.moved(name, to)
