@@ -304,7 +304,7 @@ async def test_decisions_for_a_tenant_that_is_no_longer_allowed_are_told_at_ever
     others = environment | {"ALLOWED_TENANTS": "widgets-inc", "DEFAULT_TENANT_ID": "widgets-inc"}
     for _ in range(2):
         async with running(others, "widgets-inc") as window:
-            await until(lambda: "1 decisions for acme-corp" in window.notice.text(), "the reviewer is told")
+            await until(lambda: "1 decision for acme-corp" in window.notice.text(), "the reviewer is told")
             assert "outbox list --tenant acme-corp" in window.notice.text()
     assert written(valkey, "acme-corp", request).is_pending
     async with running(environment, "acme-corp"):
