@@ -15,6 +15,7 @@ from hitl_desktop.tenancy.errors import TenantNotAllowedError
 _SERVICE = "hitl-desktop"
 _LONGEST_COLLECTION = 512
 _SEPARATOR = re.compile(r"[:/|_#]+")
+_GLOB = re.compile(r"[\\*?\[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,15 @@ class TenantNames:
             return base
         tenant = f"{{{self.tenant_id}}}" if self.layout is KeyLayout.HASHTAG else self.tenant_id
         return f"tenant{separator}{tenant}{separator}{base}"
+
+    @property
+    def prefix(self) -> str:
+        """What every key and channel of this tenant begins with; empty in single-tenant mode."""
+        return self.key("")
+
+    def pattern(self, glob: str = "*") -> str:
+        """Return the pattern, as Redis matches them, of this tenant's keys or channels whose bases match `glob`."""
+        return _GLOB.sub(r"\\\g<0>", self.prefix) + glob
 
     def gate_request(self, request_id: str) -> str:
         """Return the key of a gate's hash."""

@@ -117,6 +117,12 @@ def load(server: Server, gates: int, rounds: int, state: str) -> list[Result]:
     ]
 
 
+def tenant_redis(server: Server, rounds: int, state: str) -> list[Result]:
+    """Measure what rewriting costs a pipeline of 100 commands."""
+    found = [json.loads(run("tenant_pipeline.py", server.unix_url, state=state)) for _ in range(rounds)]
+    return [Result("tenant_redis_pipeline", median(each["ratio"] for each in found), 1.1, "ratio")]
+
+
 def drain(server: Server, rounds: int, state: str, count: int = 10_000) -> list[Result]:
     """Measure how fast a full outbox is delivered, and how the window fares meanwhile."""
 
@@ -168,6 +174,8 @@ def main() -> None:
             results += cached(chosen.rounds, Path(state), chosen.gates)
             server.start()
             results += events(server, chosen.rounds, state)
+            server.flush()
+            results += tenant_redis(server, chosen.rounds, state)
             server.flush()
             results += drain(server, chosen.rounds, state)
             server.flush()
