@@ -21,8 +21,12 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as state:
         bare = {name: value for name, value in os.environ.items() if not name.startswith(("HITL_", "REDIS_"))}
+        key = Path(state) / "key"
+        key.touch(0o600)
+        key.write_bytes(os.urandom(32))
         environment = {
             **bare,
+            "HITL_KEY_FILE": str(key),
             "HITL_STATE_DIR": state,
             "HITL_REVIEWER": "rev@example.org",
             "QT_QPA_PLATFORM": "offscreen",

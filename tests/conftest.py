@@ -1,6 +1,7 @@
 """What every test stands on: a clean environment, real servers, the right event loop, and no unexpected log line."""
 
 import asyncio
+import gc
 import logging
 import os
 import shutil
@@ -191,6 +192,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
     yield from _without_log_lines(item)
+    if _QT_FOLDERS & set(item.path.relative_to(item.config.rootpath).parts):
+        # What is left in cycles, the loop with its timers too, must not be taken apart in a later test's worker thread.
+        gc.collect()
 
 
 def _without_log_lines(item: pytest.Item) -> Generator[None]:

@@ -5,6 +5,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import click
+
+from hitl_desktop.cli.main import commands
+
 ROOT = Path(__file__).parent.parent
 LONGEST_MODULE = 400
 
@@ -59,3 +63,27 @@ def test_modules_stay_short() -> None:
 def test_test_files_have_names_of_their_own() -> None:
     names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
     assert sorted(names) == sorted(set(names))
+
+
+def _readme() -> str:
+    return (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_says_where_each_tenancy_task_lives() -> None:
+    rows = re.findall(r"^\| (T\d\d) \|.*\|(.*)\|$", _readme(), re.MULTILINE)
+    assert {task for task, _ in rows} == {f"T{number:02}" for number in range(1, 11)}
+    for task, where in rows:
+        paths = re.findall(r"`([\w/.]+)`", where)
+        assert paths, task
+        for path in paths:
+            assert (ROOT / path).exists() or (ROOT / "hitl_desktop" / path).exists(), (task, path)
+
+
+def test_the_readme_names_every_verb() -> None:
+    verbs = [
+        f"{name} {verb}" if verb else name
+        for name, command in commands.commands.items()
+        for verb in (command.commands if isinstance(command, click.Group) else [""])
+    ]
+    readme = _readme()
+    assert [verb for verb in verbs if f"`{verb}" not in readme] == []

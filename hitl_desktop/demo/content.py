@@ -46,7 +46,7 @@ class DemoGate:
 
 @dataclass(frozen=True, slots=True)
 class DemoDocument:
-    """One document of the tenant's knowledge; `embedding` is a placeholder made from its words."""
+    """One document of the tenant's knowledge; `embedding` is a placeholder, made from its words without a model."""
 
     document_id: str
     base: str

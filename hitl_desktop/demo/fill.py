@@ -3,18 +3,20 @@
 import asyncio
 import base64
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from hitl_desktop.demo.content import DemoGate, DemoItem, DemoTenant, load_demo
+from hitl_desktop.demo.content import DemoDocument, DemoGate, DemoItem, DemoTenant, load_demo
 from hitl_desktop.domain.decision import Verdict
 from hitl_desktop.domain.gate import GateStatus
 from hitl_desktop.domain.time import format_time
 from hitl_desktop.services.encoding import GateRequest
 from hitl_desktop.services.errors import NotFound
 from hitl_desktop.services.knowledge import NewDocument
+from hitl_desktop.services.meaning import NoModelError, local_model
 from hitl_desktop.session import Backend, ReviewSession, open_session
 from hitl_desktop.settings import SettingsError
 
@@ -58,13 +60,20 @@ async def _fill(session: ReviewSession, tenant: DemoTenant) -> int:
                 NewDocument(
                     document.document_id,
                     document.text,
-                    document.embedding,
+                    await asyncio.to_thread(_embedded, document),
                     {"title": document.title, "path": document.path},
                 )
                 for document in documents
             ],
         )
     return added
+
+
+def _embedded(document: DemoDocument) -> Sequence[float]:
+    try:
+        return local_model().embed(document.text)
+    except NoModelError:  # go on: the placeholder comes near nothing, and the words are found all the same
+        return document.embedding
 
 
 async def _decide(session: ReviewSession, gate: DemoGate) -> None:

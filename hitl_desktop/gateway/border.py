@@ -82,9 +82,11 @@ class Border:
         return Answer(200, json.dumps(page).encode())
 
 
-async def respond(send: Send, answer: Answer) -> None:
-    """Send `answer`."""
+async def respond(send: Send, answer: Answer, *, last: bool = False) -> None:
+    """Send `answer`; where it is the `last`, the connection ends with it."""
     headers = [(b"content-type", answer.content_type.encode("latin-1")), (b"content-length", b"%d" % len(answer.body))]
+    if last:
+        headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
 

@@ -7,7 +7,7 @@ from typing import Any
 from hitl_desktop.domain import allowlist
 from hitl_desktop.gateway import audit
 from hitl_desktop.gateway.border import Border, ClientLeftError, respond, told
-from hitl_desktop.gateway.errors import GatewayError, RefusedError
+from hitl_desktop.gateway.errors import GatewayError, RefusedError, TwoLengthsError
 from hitl_desktop.gateway.tokens import TokenFile
 from hitl_desktop.gateway.upstream import Upstream
 from hitl_desktop.settings import ANY_TENANT
@@ -46,6 +46,8 @@ class Gateway:
             raise NotImplementedError("the gateway has nothing to start or to stop")  # how ASGI says it
         tenant_id = None
         try:
+            if _values(scope, b"content-length") and _values(scope, b"transfer-encoding"):
+                raise TwoLengthsError("The request gives its length in two ways.")
             tenant_id = self._bearer(scope)
             self._agree(scope, tenant_id)
             if scope["type"] != "http":
@@ -57,7 +59,7 @@ class Gateway:
             if isinstance(error, RefusedError):
                 self._record(scope, tenant_id, str(error))
             if scope["type"] == "http":
-                await respond(send, told(error))
+                await respond(send, told(error), last=error.ends_connection)
             else:
                 await receive()
                 await send({"type": "websocket.close", "code": _POLICY_VIOLATION})

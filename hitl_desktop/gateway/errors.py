@@ -3,6 +3,7 @@
 GatewayError
 +-- RefusedError      403: it is not the tenant's to ask; written to the audit log
 |   +-- TooLargeError 413: its body is; written to the audit log as well
+|   +-- TwoLengthsError 403: where it ends is not certain, so its connection does; written to the audit log as well
 +-- UnreachableError  502: the Chroma server did not answer, or not as one
 """
 
@@ -12,6 +13,7 @@ class GatewayError(Exception):
 
     status = 403
     name = "AuthError"
+    ends_connection = False
 
 
 class RefusedError(GatewayError):
@@ -23,6 +25,12 @@ class TooLargeError(RefusedError):
 
     status = 413
     name = "BatchSizeExceededError"
+
+
+class TwoLengthsError(RefusedError):
+    """It gives its length in two ways: a proxy may take what is behind it for the next one, and for somebody else's."""
+
+    ends_connection = True
 
 
 class UnreachableError(GatewayError):

@@ -61,6 +61,8 @@ def _options(app: Gateway) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         lifespan="off",
+        # httptools takes a request line and headers of any length, from anybody; h11 takes 64 KiB.
+        http="h11",
         ws="none",
         log_config=None,
         log_level="error",  # its warnings are about what clients send, as often as they like

@@ -100,7 +100,8 @@ class Adoption:
         Raises:
             ServiceError: as for `copy`.
         """
-        return AdoptionPlan(await self._each(scripts.ADOPT_REMOVE, tuple(keys), self._tenant(), writes=True))
+        tenant_id = self._tenant()
+        return AdoptionPlan(await self._each(scripts.ADOPT_REMOVE, tuple(keys), tenant_id, writes=True))
 
     def _tenant(self) -> str:
         require_tenant(self._names.tenant_id)

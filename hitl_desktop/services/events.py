@@ -1,5 +1,8 @@
 """One tenant's event stream, read with a cursor of its own; never through a consumer group (wire.md)."""
 
+from collections.abc import Iterable, Iterator
+from typing import Any
+
 from hitl_desktop.domain.event import Event
 from hitl_desktop.domain.gate import Quarantined
 from hitl_desktop.services.codec import decode_event
@@ -28,6 +31,16 @@ class Events:
         entries = await self._connection.read("XREVRANGE", self._names.events, "+", "-", "COUNT", 1)
         return entries[0][0].decode() if entries else "0-0"
 
+    async def foreign(self) -> list[Quarantined]:
+        """Return which of the newest entries are no events of this tenant, oldest first.
+
+        Raises:
+            ServiceError: the stream cannot be read.
+        """
+        require_tenant(self._names.tenant_id)
+        entries = await self._connection.read("XREVRANGE", self._names.events, "+", "-", "COUNT", _COUNT)
+        return [entry for entry in self._decoded(reversed(entries)) if isinstance(entry, Quarantined)]
+
     async def after(self, cursor: str, block_ms: int = BLOCK_MS) -> tuple[str, list[Event | Quarantined]]:
         """Wait for entries behind `cursor`; return the cursor behind them and the entries, none if none came in time.
 
@@ -40,5 +53,10 @@ class Events:
         if not reply:
             return cursor, []
         entries = reply[0][1]
-        decoded = (decode_event(key, entry_id, fields or {}, self._names.tenant_id) for entry_id, fields in entries)
-        return entries[-1][0].decode(), [entry for entry in decoded if entry is not None]
+        return entries[-1][0].decode(), list(self._decoded(entries))
+
+    def _decoded(self, entries: Iterable[Any]) -> Iterator[Event | Quarantined]:
+        for entry_id, fields in entries:
+            entry = decode_event(self._names.events, entry_id, fields or {}, self._names.tenant_id)
+            if entry is not None:
+                yield entry

@@ -104,6 +104,7 @@ class Gates:
         Raises:
             ServiceError: as for `read`.
         """
+        require_tenant(self._names.tenant_id)
         start = 0
         while start < len(request_ids):
             page = await self.read(request_ids[start : start + PAGE], whole=whole)

@@ -4,9 +4,11 @@ from hitl_desktop.services import scripts
 from hitl_desktop.services.connection import Connection
 from hitl_desktop.services.errors import Refused
 from hitl_desktop.tenancy import TenantNames, require_tenant
-from hitl_desktop.tenancy.naming import unprefixed
+from hitl_desktop.tenancy.naming import UNPREFIXED_KEYS, unprefixed
 
 _STRAY = ("asdlc:pending_gates", "asdlc:events", "asdlc:audit")
+_SCANNED = 1_000
+_SCANS = 200
 
 
 class Health:
@@ -62,7 +64,9 @@ class Health:
             return ""
 
     async def stray_keys(self) -> tuple[str, ...]:
-        """Return the unprefixed keys found beside a tenant's (wire.md, faults, 5); none in single-tenant mode.
+        """Return the kinds of unprefixed keys found beside a tenant's, such as `asdlc:session`.
+
+        None in single-tenant mode. Of a large server only the first part is looked through, beside what always exists.
 
         Raises:
             ServiceError: the server cannot be reached.
@@ -71,6 +75,17 @@ class Health:
         if self._names.tenant_id is None:
             return ()
         try:
-            return tuple([key for base in _STRAY if await self._connection.read("EXISTS", key := unprefixed(base))])
+            known = [key for base in _STRAY if await self._connection.read("EXISTS", key := unprefixed(base))]
+            return tuple(sorted({*known, *await self._scanned()}))
         except Refused:  # drop: a tenant's own user may not look there, and then nothing of ours reads it either
             return ()
+
+    async def _scanned(self) -> set[str]:
+        kinds: set[str] = set()
+        cursor: int | bytes = b"0"
+        for _ in range(_SCANS):
+            cursor, found = await self._connection.read("SCAN", cursor, "MATCH", UNPREFIXED_KEYS, "COUNT", _SCANNED)
+            kinds.update(":".join(key.decode("utf-8", "replace").split(":")[:2]) for key in found)
+            if not int(cursor):
+                break
+        return kinds

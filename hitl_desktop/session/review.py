@@ -19,7 +19,7 @@ from hitl_desktop.services.events import Events
 from hitl_desktop.services.gates import Gates
 from hitl_desktop.services.health import Health
 from hitl_desktop.services.history import History
-from hitl_desktop.services.knowledge import KnowledgeHit, KnowledgeStore
+from hitl_desktop.services.knowledge import KnowledgeResults, KnowledgeStore
 from hitl_desktop.session.backend import Backend
 from hitl_desktop.session.outbox import OutboxDesk, Words
 from hitl_desktop.session.workers import Workers
@@ -300,8 +300,8 @@ class ReviewSession:
         bases = (self._backend.settings.documents_collection, "asdlc_specs")
         return KnowledgeStore(await self._backend.chroma(), self._names, bases)
 
-    async def search(self, text: str) -> tuple[KnowledgeHit, ...]:
-        """Return the tenant's documents that hold every word of `text`.
+    async def search(self, text: str) -> KnowledgeResults:
+        """Return the tenant's documents that hold every word of `text`, then those that come near its meaning.
 
         Raises:
             NotFound: there is no knowledge store here.

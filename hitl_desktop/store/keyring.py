@@ -28,7 +28,8 @@ def prove_keyring() -> str:
         if kept:
             keyring.delete_password(_SERVICE, entry)
     except keyring.errors.KeyringError as error:
-        raise KeyringUnusableError(f"The keyring ({name}) cannot be used: {error}.") from None
+        what = f"The keyring ({name}) cannot be used ({type(error).__name__})"
+        raise KeyringUnusableError(f"{what}: unlock or install one, or set HITL_KEY_FILE.") from None
     if not kept:
         raise KeyringUnusableError(f"The keyring ({name}) does not keep what it is given.")
     return name

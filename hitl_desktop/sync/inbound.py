@@ -94,6 +94,7 @@ class Inbound:
         await self._load()
         self._pauses = backoff(Random())  # noqa: S311 - as above
         self._monitor.tell(Connectivity(Phase.ONLINE))
+        self._book.put((entry.key, entry) for entry in await self._events.foreign())
         clock = asyncio.get_running_loop().time
         due = clock() + RECONCILE_EVERY
         while True:

@@ -3,13 +3,14 @@
 from PySide6.QtCore import QObject, Signal
 
 from hitl_desktop.services.errors import ServiceError, Unavailable
+from hitl_desktop.services.knowledge import KnowledgeResults
 from hitl_desktop.session import ReviewSession
 from hitl_desktop.store.evidence import Found
 from hitl_desktop.viewmodels.tasks import Tasks
 
 
 class KnowledgeViewModel(QObject):
-    """Signals: `found` with the hits for the newest query, `problem` with a sentence, `searching` while it runs.
+    """Signals: `found` with the results of the newest query, `problem` with a sentence, `searching` while it runs.
 
     `kept` comes instead of `found` where the store cannot be reached: with what this machine's own index has, and a
     sentence about what that leaves out.
@@ -27,15 +28,15 @@ class KnowledgeViewModel(QObject):
         self._query = ""
 
     def search(self, text: str) -> None:
-        """Search for documents that hold every word of `text`; replies to older queries are dropped."""
+        """Search for documents by `text`; replies to older queries are dropped."""
         self._query = query = text.strip()
         if not query:
-            self.found.emit(())
+            self.found.emit(KnowledgeResults())
             return
         self.searching.emit(query)
         self._tasks.start(
             self._session.search(query),
-            lambda hits: self.found.emit(hits) if query == self._query else None,
+            lambda results: self.found.emit(results) if query == self._query else None,
             lambda error: self._failed(query, error),
         )
 

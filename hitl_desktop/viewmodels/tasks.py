@@ -28,6 +28,7 @@ class Tasks(QObject):
         super().__init__(parent)
         self._context = context
         self._running: set[asyncio.Task[Any]] = set()
+        self._closed = False
 
     def start(
         self,
@@ -37,7 +38,8 @@ class Tasks(QObject):
     ) -> "asyncio.Task[Result]":
         """Start `work`; call `then` with its result, or `otherwise` with its failure instead of emitting `failed`.
 
-        A cancelled piece of work calls neither: late replies of a closed owner are dropped.
+        Nothing is called or emitted once the owner is closed: late replies are dropped, also those of work that its
+        cancellation did not reach.
         """
         task = asyncio.get_running_loop().create_task(work, context=self._context)
         self._running.add(task)
@@ -48,7 +50,7 @@ class Tasks(QObject):
                 return
             error = done.exception()
             if error is None:
-                if then is not None:
+                if then is not None and not self._closed:
                     then(done.result())
             else:
                 self._report(error, otherwise)
@@ -58,6 +60,7 @@ class Tasks(QObject):
 
     async def close(self) -> None:
         """Cancel what still runs and wait until it has ended."""
+        self._closed = True
         running = tuple(self._running)
         for task in running:
             task.cancel()
@@ -67,6 +70,8 @@ class Tasks(QObject):
         expected = isinstance(error, (ServiceError, StoreError, TenancyError, ReasonRequiredError))
         if not expected:
             _log.error("A task of the window failed", exc_info=error)
+        if self._closed:
+            return
         if otherwise is not None and isinstance(error, Exception):
             otherwise(error)
         else:

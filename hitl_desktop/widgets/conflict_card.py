@@ -75,7 +75,8 @@ class ConflictCard(QFrame):
         self._entry = entry
         self._heading.setText(f"{_HEADINGS[entry.state]} · {entry.decision.verdict}")
         self._problem.setText(entry.problem or (_UNKNOWN if entry.state is OutboxState.UNKNOWN else ""))
-        self._problem.setVisible(bool(self._problem.text()))
+        # Where somebody was faster, the server's side says it all.
+        self._problem.setVisible(bool(self._problem.text()) and entry.theirs is None)
         self._ours.setText(_side("You", entry))
         self._theirs.setText(_other_side(entry, gate))
         self._offer(entry, gate)
@@ -108,16 +109,20 @@ class ConflictCard(QFrame):
             sides.addWidget(label(name, "muted"), 0, column)
             sides.addWidget(text, 1, column, Qt.AlignmentFlag.AlignTop)
             sides.setColumnStretch(column, 1)
+        head = QHBoxLayout()
+        head.setSpacing(8)
+        head.addWidget(self._heading, 1)
+        head.addWidget(self._then)
+        head.addWidget(self.export)
         row = QHBoxLayout()
         row.setSpacing(8)
-        row.addWidget(self._then)
         row.addStretch()
-        for button in (self.export, self.withdraw, self.send_now, self.retry, self.review_again, self.accept):
+        for button in (self.withdraw, self.send_now, self.retry, self.review_again, self.accept):
             row.addWidget(button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(20, 12, 20, 14)
         layout.setSpacing(8)
-        layout.addWidget(self._heading)
+        layout.addLayout(head)
         layout.addWidget(self._problem)
         layout.addLayout(sides)
         layout.addLayout(row)

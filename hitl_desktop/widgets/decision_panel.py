@@ -1,7 +1,7 @@
 """Where the reviewer decides: the reason, conditions, severity and tags, and the two buttons that name the tenant."""
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QIcon
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -16,7 +16,9 @@ from PySide6.QtWidgets import (
 
 from hitl_desktop.domain.decision import FEEDBACK_TAGS, Draft, Severity, Verdict
 from hitl_desktop.viewmodels.review import ReviewViewModel
+from hitl_desktop.widgets.icons import dot
 from hitl_desktop.widgets.labels import label
+from hitl_desktop.widgets.theme import Theme
 
 _REASON_HEIGHT = 62
 
@@ -31,6 +33,7 @@ class DecisionPanel(QFrame):
         self.setObjectName("decision")
         self._review: ReviewViewModel | None = None
         self._filling = False
+        self._focused: QWidget | None = None
         self._conditions: list[QLineEdit] = []
         self.facts = label(tone="muted", wraps=True)
         self.problem = label(tone="problem", wraps=True)
@@ -57,9 +60,12 @@ class DecisionPanel(QFrame):
         self._lay_out()
         self.set_decidable(decidable=False)
 
-    def attach(self, review: ReviewViewModel) -> None:
-        """Decide through `review`; its tenant's name stands on both buttons."""
+    def attach(self, review: ReviewViewModel, theme: Theme) -> None:
+        """Decide through `review`; its tenant's name and colour stand on both buttons."""
         self._review = review
+        tenant = dot(theme.accent(theme.hue)) if review.place else QIcon()
+        for button in (self.approve, self.reject):
+            button.setIcon(tenant)
         self.reject.setText(f"✕  Reject{review.place}")
         self.approve.setText(f"✓  Approve{review.place}")
         review.busy.connect(self._set_busy)
@@ -70,6 +76,8 @@ class DecisionPanel(QFrame):
         self.show_draft(Draft())
         self.reject.setText("✕  Reject")
         self.approve.setText("✓  Approve")
+        for button in (self.approve, self.reject):
+            button.setIcon(QIcon())
 
     def show_draft(self, draft: Draft) -> None:
         """Show what is written so far about the gate that is open."""
@@ -181,7 +189,14 @@ class DecisionPanel(QFrame):
         self._review.decide(verdict)
 
     def _set_busy(self, busy: bool) -> None:  # noqa: FBT001 - Qt's signals take no names
+        focused: QWidget | None = self.focusWidget()
+        if busy and focused is not None and focused.hasFocus():
+            self._focused = focused
+            self.setFocus()  # Qt would hand it on to the next widget that is enabled
         self.set_decidable(decidable=not busy)
+        if not busy and self._focused is not None and self.hasFocus():
+            self._focused.setFocus()
+            self._focused = None
 
 
 def _menu_button(text: str) -> QToolButton:

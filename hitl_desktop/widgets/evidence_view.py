@@ -23,6 +23,7 @@ _INTEGRITY = {
     Integrity.UNVERIFIABLE: ("?", "There is no digest of this content, so it cannot be verified."),
     Integrity.MISSING: ("∅", "The content was not sent along and is not to be found here."),
 }
+_TAB_LETTERS = 32
 _MARKDOWN = frozenset({".md", ".markdown"})
 _IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 
@@ -39,7 +40,7 @@ class EvidenceView(QFrame):
         self._evidence: tuple[Evidence, ...] = ()
         self._is_viewed: Callable[[int], bool] = lambda _item: False
         self.tabs = QTabBar(expanding=False, drawBase=False, usesScrollButtons=True)
-        self.tabs.setElideMode(Qt.TextElideMode.ElideMiddle)
+        self.tabs.setElideMode(Qt.TextElideMode.ElideNone)
         self.tabs.setAccessibleName("Evidence")
         self.tabs.currentChanged.connect(self._show)
         self._progress = label(tone="muted")
@@ -114,6 +115,7 @@ class EvidenceView(QFrame):
     def _lay_out(self) -> None:
         head = QHBoxLayout()
         head.setContentsMargins(20, 0, 20, 0)
+        head.setSpacing(12)
         head.addWidget(self.tabs, 1)
         head.addWidget(self._progress)
         layout = QVBoxLayout(self)
@@ -168,7 +170,8 @@ class EvidenceView(QFrame):
 
 
 def _tab_name(path: str) -> str:
-    return one_line(PurePosixPath(path).name or path)[:60]
+    name = one_line(PurePosixPath(path).name or path)
+    return name if len(name) <= _TAB_LETTERS else f"{name[: _TAB_LETTERS // 2]}…{name[-_TAB_LETTERS // 2 :]}"
 
 
 def _is_diff(path: str, text: str) -> bool:

@@ -96,11 +96,11 @@ class GateDelegate(QStyledItemDelegate):
         state = state_of(gate, now, entry)
         muted = self._theme.tokens.muted
         mark = self._theme.mark(state)
-        if entry is not None:
+        if entry is not None and state.value != entry.decision.verdict.value:
             return f"{mark.glyph} {entry.decision.verdict} · {state}", mark.color
         if state is GateState.OVERDUE:
             return f"{mark.glyph} overdue", mark.color
-        if gate.status is not GateStatus.PENDING:
+        if entry is not None or gate.status is not GateStatus.PENDING:
             when = f" · {ago(gate.decided_at, now)}" if gate.decided_at else ""
             return f"{mark.glyph} {state}{when}", mark.color
         if gate.expires_at is None:

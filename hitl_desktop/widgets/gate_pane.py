@@ -27,6 +27,7 @@ _EMPTY = {
 }
 _ALL_TYPES = "All types"
 _ARROW = 26
+_WHOLE_ROW = QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows
 
 
 class Place(NamedTuple):
@@ -48,7 +49,7 @@ class GatePane(QFrame):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("gates")
-        self.setMinimumWidth(290)
+        self.setMinimumWidth(330)
         self._theme = theme
         self._model: GateListModel | None = None
         self._kept: GateListModel | None = None
@@ -145,10 +146,12 @@ class GatePane(QFrame):
         """Show another queue."""
         if self._model is None:
             return
-        self._model.show_queue(queue)
         self._title.setText(queue.value.capitalize())
+        if queue is not self._model.queue:
+            self._model.show_queue(queue)
+            if self._model.rowCount():
+                self.select_row(0)
         self._order.setCurrentText(self._model.order.value)
-        # A table that has just become visible takes its first row as the current one.
         self.selected.emit(record_of(self.table.currentIndex()))
 
     def show_text(self, text: str) -> None:
@@ -238,10 +241,17 @@ class GatePane(QFrame):
         row = self._model.row_of(self._sought.selected)
         if row >= 0:
             self.select_row(row)
+            # How far it can be scrolled is known once the table has its place and its rows.
+            if (layout := self.layout()) is not None:
+                layout.activate()
+            self.table.doItemsLayout()
             self.table.verticalScrollBar().setValue(self._sought.scroll)
             self._sought = None
 
     def _moved(self, current: QModelIndex, _before: QModelIndex) -> None:
+        # A table that has just become visible takes its first row as the current one, and selects none.
+        if current.isValid() and not self.table.selectionModel().isSelected(current):
+            self.table.selectionModel().select(current, _WHOLE_ROW)
         self.selected.emit(record_of(current))
 
     def _leaving(self, _parent: QModelIndex, first: int, last: int) -> None:
@@ -252,8 +262,7 @@ class GatePane(QFrame):
         following = last + 1 if last + 1 < self._model.rowCount() else first - 1
         selection = self.table.selectionModel()
         if following >= 0:
-            flags = QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows
-            selection.setCurrentIndex(self._model.index(following, 0), flags)
+            selection.setCurrentIndex(self._model.index(following, 0), _WHOLE_ROW)
         else:
             selection.clear()
 
@@ -280,10 +289,10 @@ class GatePane(QFrame):
         if self._model is None:
             return
         shown, total = self._model.rowCount(), self._model.count(self._model.queue)
-        self._seek()
         self._count.setText(f"{total:,}" if shown == total else f"{shown:,} of {total:,}")
         self.table.setVisible(shown > 0)
         self._empty.setVisible(shown == 0)
+        self._seek()
         if total:
             self._empty.setText("No gate matches. Esc clears the search.")
         elif not self._loading:

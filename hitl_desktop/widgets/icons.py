@@ -3,13 +3,14 @@
 from functools import cache
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray
-from PySide6.QtGui import QColor, QIcon, QPixmap
+from PySide6.QtCore import QByteArray, QRectF, Qt
+from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 
 from hitl_desktop.domain.resources import resource
 
 _DRAWN_PIXELS = 64
 _INK = b"#7f8893"
+_RING = 0.14
 
 
 @cache
@@ -29,6 +30,33 @@ def icon(name: str, colour: QColor) -> QIcon:
     return QIcon(pixmap)
 
 
-def application_icon() -> QIcon:
-    """Return the application's own icon."""
-    return QIcon(str(icon_path("hitl-desktop")))
+def application_icon(tenant: QColor | None = None) -> QIcon:
+    """Return the application's own icon, with a dot in the tenant's colour if one is given."""
+    whole = QIcon(str(icon_path("hitl-desktop")))
+    if tenant is None:
+        return whole
+    pixmap = whole.pixmap(_DRAWN_PIXELS, _DRAWN_PIXELS)
+    _paint_dot(pixmap, tenant, QRectF(0.5, 0.5, 0.45, 0.45))
+    return QIcon(pixmap)
+
+
+def dot(colour: QColor) -> QIcon:
+    """Return a dot in `colour` with a white ring, which is seen on any ground."""
+    pixmap = QPixmap(_DRAWN_PIXELS, _DRAWN_PIXELS)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    _paint_dot(pixmap, colour, QRectF(0.1, 0.1, 0.8, 0.8))
+    return QIcon(pixmap)
+
+
+def _paint_dot(pixmap: QPixmap, colour: QColor, share: QRectF) -> None:
+    """Paint a dot with a white ring into `share` of the picture, whose sides count as 1."""
+    width, height = pixmap.width(), pixmap.height()
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    ring = QRectF(share.x() * width, share.y() * height, share.width() * width, share.height() * height)
+    inset = ring.width() * _RING
+    for ground, area in ((QColor("white"), ring), (colour, ring.adjusted(inset, inset, -inset, -inset))):
+        painter.setBrush(ground)
+        painter.drawEllipse(area)
+    painter.end()

@@ -3,7 +3,7 @@
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QLineEdit, QListWidget, QListWidgetItem, QSplitter, QVBoxLayout, QWidget
 
-from hitl_desktop.services.knowledge import KnowledgeHit
+from hitl_desktop.services.knowledge import KnowledgeHit, KnowledgeResults
 from hitl_desktop.store.evidence import Found
 from hitl_desktop.viewmodels.knowledge import KnowledgeViewModel
 from hitl_desktop.widgets.labels import label
@@ -56,7 +56,7 @@ class KnowledgePane(QFrame):
         """Let go of the view-model and of everything found."""
         self._view = None
         self.search.clear()
-        self._show(())
+        self._list(())
         self.note.clear()
 
     def focus_search(self) -> None:
@@ -68,18 +68,20 @@ class KnowledgePane(QFrame):
         if self._view is not None:
             self._view.search(self.search.text())
 
-    def _show(self, hits: tuple[KnowledgeHit, ...]) -> None:
+    def _list(self, hits: tuple[KnowledgeHit, ...]) -> None:
         self._hits = hits
         self.list.clear()
         self._document.set_text("")
         for hit in hits:
-            self.list.addItem(QListWidgetItem(f"{one_line(hit.title)}\n{one_line(hit.excerpt)}"))
-        asked = bool(self.search.text().strip())
-        count = f"{len(hits)} document{'' if len(hits) == 1 else 's'}" if hits else "No document holds these words."
-        self.note.setText(count if asked else "")
+            near = "≈ " if hit.by_meaning else ""
+            self.list.addItem(QListWidgetItem(f"{near}{one_line(hit.title)}\n{one_line(hit.excerpt)}"))
+
+    def _show(self, results: KnowledgeResults) -> None:
+        self._list(results.hits)
+        self.note.setText(told(results) if self.search.text().strip() else "")
 
     def _show_kept(self, found: tuple[Found, ...], told: str) -> None:
-        self._show(())
+        self._list(())
         for gate in found:
             self.list.addItem(QListWidgetItem(f"{one_line(gate.title)}\n{one_line(gate.excerpt)}"))
         self.note.setText(told)
@@ -87,3 +89,13 @@ class KnowledgePane(QFrame):
     def _open(self, row: int) -> None:
         if 0 <= row < len(self._hits):
             self._document.set_text(self._hits[row].content)
+
+
+def told(results: KnowledgeResults) -> str:
+    """Return how many documents were found, and by what."""
+    near = sum(hit.by_meaning for hit in results.hits)
+    count = len(results.hits) - near
+    with_words = f"{count} document{'' if count == 1 else 's'}" if count else "No document holds these words"
+    if results.keyword_only:
+        return f"{with_words}. Keyword search: {results.keyword_only}."
+    return f"{with_words}; {near} near in meaning (≈)." if near else f"{with_words}."

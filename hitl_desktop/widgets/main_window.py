@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QEvent, Qt, Signal
+from PySide6.QtCore import QByteArray, QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QPaintEvent
 from PySide6.QtWidgets import QFrame, QLabel, QMainWindow, QProgressBar, QSplitter, QVBoxLayout, QWidget
 
@@ -18,7 +18,8 @@ from hitl_desktop.domain.outbox import OutboxEntry
 from hitl_desktop.domain.projection import Queue
 from hitl_desktop.domain.tenant import hue
 from hitl_desktop.viewmodels.tenants import TenantListModel
-from hitl_desktop.widgets.band import Band
+from hitl_desktop.widgets.band import Band, Toast
+from hitl_desktop.widgets.folding import Folding
 from hitl_desktop.widgets.gate_pane import GatePane, Place
 from hitl_desktop.widgets.icons import application_icon
 from hitl_desktop.widgets.labels import label
@@ -61,7 +62,7 @@ class MainWindow(QMainWindow):
         self._view: WindowViewModel | None = None
         self._was_painted = False
         self.setWindowTitle(_APPLICATION)
-        self.resize(1440, 900)
+        self.resize(QSize(1440, 900).boundedTo(self.screen().availableSize()))
         self.toolbar = Toolbar(theme)
         self.queues = QueueList()
         self.gates = GatePane(theme)
@@ -69,7 +70,7 @@ class MainWindow(QMainWindow):
         self.knowledge: KnowledgePane | None = None
         self.connection_band = Band("offline")
         self.notice = Band("band")
-        self.undo_band = Band("band")
+        self.undo_band = Toast()
         self._undoable: OutboxEntry | None = None
         self._progress = QProgressBar(textVisible=False)
         self._progress.setFixedHeight(2)
@@ -78,6 +79,7 @@ class MainWindow(QMainWindow):
         self._splitter.setHandleWidth(1)
         self._place_for_review = QFrame()
         self._place_for_review.setObjectName("review")
+        self.folding = Folding(self, self._splitter, (self.queues, self.gates), self.focus_work)
         self._lay_out()
         self._connect()
 
@@ -99,6 +101,7 @@ class MainWindow(QMainWindow):
         theme = self.theme.for_hue(colour)
         self.setStyleSheet(theme.stylesheet())
         self._name_tenant(tenant, colour)
+        self.setWindowIcon(application_icon(theme.accent(colour) if tenant else None))
         self.gates.attach(view.gates, f" in {tenant}" if tenant else "", colour)
         self.queues.select(Queue.PENDING)
         self.review.attach(view.review, view.outbox, theme)
@@ -110,6 +113,7 @@ class MainWindow(QMainWindow):
         view.failed.connect(self.notice.show_text)
         view.ticked.connect(self._tick)
         view.review.decided.connect(self._show_decided)
+        view.review.decided.connect(self.focus_work)
         view.review.queued.connect(self._show_queued)
         view.outbox.told.connect(self._show_decided)
         view.outbox.failed.connect(self.notice.show_text)
@@ -144,6 +148,7 @@ class MainWindow(QMainWindow):
         self._who.clear()
         self.statusBar().clearMessage()
         self.setWindowTitle(_APPLICATION)
+        self.setWindowIcon(application_icon())
 
     def _name_tenant(self, tenant_id: str | None, colour: int) -> None:
         self.setWindowTitle(f"{tenant_id} — {_APPLICATION}" if tenant_id else _APPLICATION)
@@ -202,28 +207,25 @@ class MainWindow(QMainWindow):
         if self._view is not None:
             self._view.refresh()
 
-    def fold(self, part: QWidget) -> None:
-        """Fold a part of the window away, or bring it back."""
-        part.setVisible(not part.isVisible())
-
-    def fill_with_review(self) -> None:
-        """Let the review fill the window, or bring queues and list back."""
-        shown = self.gates.isVisible() or self.queues.isVisible()
-        self.gates.setVisible(not shown)
-        self.queues.setVisible(not shown)
-
     def toggle_knowledge(self) -> None:
         """Show the documents beside the gate, ready to search, or put them away."""
         if self.knowledge is not None:
-            self.knowledge.setVisible(not self.knowledge.isVisible())
-            if self.knowledge.isVisible():
+            self.folding.beside(self.knowledge)
+            if not self.knowledge.isHidden():
                 self.knowledge.focus_search()
+
+    def focus_work(self) -> None:
+        """Go to the list, or to the evidence where the list is folded away: never to whatever comes next."""
+        if not self.gates.isHidden():
+            self.gates.table.setFocus()
+        elif self.review is not None:
+            self.review.evidence.tabs.setFocus()
 
     def step_back(self) -> None:
         """Go one step back: out of the search, then to the list. What is written stays."""
         if self.toolbar.search.text():
             self.toolbar.search.clear()
-        self.gates.table.setFocus()
+        self.focus_work()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Tell that the window is closed; its session ends behind it."""
@@ -252,10 +254,11 @@ class MainWindow(QMainWindow):
         layout = QVBoxLayout(middle)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        for widget in (self._progress, self.connection_band, self.notice, self.undo_band):
+        for widget in (self._progress, self.connection_band, self.notice):
             layout.addWidget(widget)
         layout.addWidget(self._splitter, 1)
         self.setCentralWidget(middle)
+        self.undo_band.float_in(middle)
         status = self.statusBar()
         status.setSizeGripEnabled(False)
         status.setFixedHeight(self.theme.metrics.status_bar)
@@ -349,6 +352,7 @@ class MainWindow(QMainWindow):
         self._forget_undo()
 
     def _show_queued(self, entry: OutboxEntry) -> None:
+        self.focus_work()
         what = f"{entry.decision.verdict.capitalize()}: {one_line(entry.gate.summary) or entry.request_id}"
         if entry.held_until is None:
             self._show_decided(f"Queued · {what}")
@@ -366,7 +370,7 @@ class MainWindow(QMainWindow):
         parts = [f"{count} {state}" for state, count in self._view.outbox.counts().items()]
         done, total = self._view.kept
         kept = f"evidence here {done} of {total}" if done < total else ""
-        self._outbox.setText(" · ".join([*parts, kept] if kept else parts))
+        self._outbox.setText("".join(f"· {part} " for part in (*parts, kept) if part))
 
     def _show_outbox(self) -> None:
         if self._view is None:

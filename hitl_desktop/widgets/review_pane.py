@@ -22,6 +22,8 @@ from hitl_desktop.widgets.labels import label
 from hitl_desktop.widgets.theme import Theme
 from hitl_desktop.widgets.words import ago, exact, left, one_line
 
+_JOINED = "\N{NO-BREAK SPACE}"
+
 
 class ReviewPane(QFrame):
     """Shows the gate that is open, a quarantined record, or that there is none."""
@@ -29,7 +31,7 @@ class ReviewPane(QFrame):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("review")
-        self.setMinimumWidth(480)
+        self.setMinimumWidth(520)
         self._theme = theme
         self._review: ReviewViewModel | None = None
         self._outbox: OutboxViewModel | None = None
@@ -55,7 +57,7 @@ class ReviewPane(QFrame):
         """Show what `review` opens, with the reviewer's own decisions of `outbox`, in the tenant's `theme`."""
         self._review, self._outbox, self._theme = review, outbox, theme
         self.evidence.set_theme(theme)
-        self.decision.attach(review)
+        self.decision.attach(review, theme)
         review.opened.connect(self._opened)
         review.closed.connect(self._closed)
         review.loading.connect(lambda _name: self._show_nothing("Reading the evidence …"))
@@ -157,6 +159,8 @@ class ReviewPane(QFrame):
         self.conflict.tick()
         self.decision.setVisible(self.conflict.isHidden())
         self.decision.facts.setText(_completeness(found))
+        warns = any(piece.integrity is Integrity.MISMATCH for piece in found.evidence) or lacks_evidence(gate)
+        self.decision.facts.setStyleSheet(f"color: {self._theme.mark('mismatch').color.name()};" if warns else "")
         self.decision.show_outcome(_outcome(gate))
         if self._review is not None:
             self.decision.show_draft(self._review.draft)
@@ -191,6 +195,7 @@ class ReviewPane(QFrame):
         self.evidence.clear()
         for text in (self._title, self._facts, self._left, self._chip, self.decision.facts):
             text.clear()
+        self.decision.facts.setStyleSheet("")
         self._show_nothing("Select a gate to review it.")
 
     def _show_nothing(self, text: str) -> None:
@@ -212,7 +217,11 @@ def _completeness(found: OpenGate) -> str:
     given = ", ".join(dict.fromkeys(one_line(piece.item.item_type) for piece in found.evidence))
     first = f"Incomplete: needs {' or '.join(lacking)}" if lacking else f"Complete: {given}" if given else "No evidence"
     counts = {state: sum(piece.integrity is state for piece in found.evidence) for state in Integrity}
-    told = [f"{count} {state}" for state, count in counts.items() if count]
+    told = [
+        f"{'⚠ ' if state is Integrity.MISMATCH else ''}{count} {state}".replace(" ", _JOINED)
+        for state, count in counts.items()
+        if count
+    ]
     return " · ".join((first, ", ".join(told))) if told else first
 
 

@@ -19,6 +19,7 @@ QFrame#gates, QFrame#review, QFrame#evidence { background: $window; border: none
 QFrame#decision { border-top: 1px solid $line; }
 QFrame#line { background: $line; border: none; }
 QFrame#offline, QFrame#band { background: $field; border: none; border-bottom: 1px solid $line; }
+QFrame#toast { background: $window; border: 1px solid $edge; border-radius: ${radius}px; }
 QFrame#error { background: $removed; border: none; border-bottom: 1px solid $line; }
 QFrame#error QLabel { color: $removed_text; }
 QFrame#tenantPopup { background: $window; border: 1px solid $edge; }
@@ -40,7 +41,7 @@ QSplitter::handle { background: $line; }
 QSplitter::handle:hover { background: $accent; }
 
 QPushButton { background: $window; border: 1px solid $edge; border-radius: ${radius}px;
-    padding: 6px ${u4}px; min-height: 18px; }
+    padding: 6px ${u4}px; min-height: 18px; outline: none; }
 QPushButton:hover { background: $hover; }
 QPushButton:pressed { background: $line; }
 QPushButton:disabled { color: $muted; background: $side; border-color: $line; }
@@ -74,6 +75,7 @@ QToolButton::menu-indicator { image: none; }
 QFrame#decision QToolButton { background: $window; border-color: $edge; padding: 6px ${u3}px; min-height: 18px; }
 QFrame#decision QToolButton:hover { background: $hover; }
 QFrame#decision QToolButton:focus { border: 2px solid $accent; padding: 5px ${u3m}px; }
+QFrame#decision QLineEdit QToolButton { background: transparent; border: none; padding: 0; min-height: 0; }
 QAbstractButton#tenantSelector { background: $field; border: 1px solid $edge; border-radius: ${radius}px; }
 QAbstractButton#tenantSelector:hover { background: $hover; }
 QAbstractButton#tenantSelector:focus { border: 2px solid $accent; }
@@ -109,6 +111,7 @@ QCheckBox::indicator:checked, QMenu::indicator:checked { background: $accent; bo
 QRadioButton::indicator:checked { background: $accent; border: 3px solid $window; width: 10px; height: 10px; }
 QCheckBox:focus, QRadioButton:focus { color: $accent; }
 QMenu::indicator { margin-left: 8px; }
+QAbstractScrollArea::corner { background: $window; border: none; }
 QAbstractScrollArea { background: $window; selection-background-color: $highlight; selection-color: $text; }
 QAbstractItemView { background: $window; border: none; outline: none; gridline-color: $line;
     selection-background-color: $selection; selection-color: $text; }

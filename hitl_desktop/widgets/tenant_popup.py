@@ -9,6 +9,8 @@ from hitl_desktop.widgets.labels import label
 from hitl_desktop.widgets.tenant_delegate import TenantDelegate
 from hitl_desktop.widgets.theme import Theme
 
+_HINT = "Enter opens it   ·   Ctrl+1 … Ctrl+9 from anywhere"
+
 
 class TenantPopup(QFrame):
     """The list with its search field; a name that is not listed can be typed."""
@@ -28,7 +30,7 @@ class TenantPopup(QFrame):
         self._view.setModel(self._narrowed)
         self._view.setItemDelegate(TenantDelegate(theme, self._view))
         self._view.clicked.connect(lambda index: self._finish(index.data()))
-        self._hint = label("Enter opens it", "hint")
+        self._hint = label(_HINT, "hint")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 8, 8, 8)
         layout.setSpacing(6)
@@ -65,7 +67,7 @@ class TenantPopup(QFrame):
         self._narrowed.setFilterFixedString(text.strip())
         self._view.setCurrentIndex(self._narrowed.index(0, 0))
         unlisted = bool(text.strip()) and self._narrowed.rowCount() == 0
-        self._hint.setText("Not listed: Enter opens it by this name" if unlisted else "Enter opens it")
+        self._hint.setText("Not listed: Enter opens it by this name" if unlisted else _HINT)
 
     def _take(self) -> None:
         index = self._view.currentIndex()

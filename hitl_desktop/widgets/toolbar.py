@@ -63,7 +63,9 @@ class Toolbar(QToolBar):
 
     def show_outbox(self, on_their_way: int, unanswered: int) -> None:
         """Show how many decisions are on their way, and how many wait for an answer; nothing for none."""
-        parts = ([f"Outbox {on_their_way}"] if on_their_way else []) + ([f"⇄ {unanswered}"] if unanswered else [])
+        parts = ([f"Outbox {on_their_way}"] if on_their_way else []) + (
+            [f"Conflicts ⇄ {unanswered}"] if unanswered else []
+        )
         self.outbox.setText("   ".join(parts))
         self.outbox.setAccessibleName(f"Outbox: {on_their_way} on their way, {unanswered} wait for your answer")
         self._outbox_action.setVisible(bool(parts))

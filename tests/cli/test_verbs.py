@@ -175,6 +175,22 @@ def test_each_cause_has_its_exit_code_and_one_sentence(
     assert "cannot be reached" in away.err
 
 
+@pytest.mark.parametrize("verb", [("gates", "list"), ("gates", "approve", "x"), ("tenants", "list"), ("doctor",)])
+def test_a_refused_tenant_is_noted_locally_and_nowhere_else(
+    verb: tuple[str, ...], valkey: Server, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, valkey)
+    answer = run(*verb, "--tenant", "evil-corp")
+    assert answer.code == 2
+    log = Path(os.environ["HITL_STATE_DIR"]) / "log" / "tenants.jsonl"
+    told = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(entry["event"], entry["tenant_id"], entry["reviewer"]) for entry in told] == [
+        ("tenant_refused", "evil-corp", "rev@example.org")
+    ]
+    assert told[0]["reason"] in answer.err
+    assert valkey.run("DBSIZE") == 0
+
+
 def test_request_posts_a_gate_from_files(
     server: Server, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -313,9 +329,24 @@ def test_doctor_names_what_works_and_stray_data(valkey: Server, run: Run, monkey
     assert checks["server"]["status"] == "ok"
     assert "Valkey" in checks["server"]["detail"]
     assert "asdlc:events" in checks["stray data"]["detail"]
+    assert "tenants adopt acme-corp" in checks["stray data"]["detail"]
     assert checks["keyring"]["status"] == "warning"
+    assert checks["keyring"]["detail"].endswith(": unlock or install one, or set HITL_KEY_FILE.")
     with valkey.offline():
         assert run("doctor").code == 6
+
+
+@pytest.mark.parametrize("key", ["asdlc:gate_request:1", "asdlc:session:s-1", "asdlc:decision_log:task-1"])
+def test_doctor_names_any_single_tenant_key(
+    key: str, valkey: Server, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, valkey)
+    asyncio.run(ask(valkey.url, "acme-corp", gate_request("A gate")))
+    assert "stray data" not in {check["name"] for check in run("doctor", "--json").document["checks"]}
+    valkey.run("SET", key, "x")
+    checks = {check["name"]: check for check in run("doctor", "--json").document["checks"]}
+    assert checks["stray data"]["status"] == "warning"
+    assert key.rpartition(":")[0] in checks["stray data"]["detail"]
 
 
 def test_nothing_of_an_agents_text_reaches_the_terminal_raw(

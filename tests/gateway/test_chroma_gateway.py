@@ -263,13 +263,22 @@ def test_both_tenants_at_once_see_only_what_is_theirs(gateway: GatewayProcess, c
     assert held.snapshot(chroma.url) == before
 
 
+class OneMeaning:
+    """A model to which all texts mean the same."""
+
+    def embed(self, text: str) -> list[float]:
+        return [0.5 if text else 0.0] * 384
+
+
 async def test_the_applications_client_works_through_it_for_its_own_tenant(gateway: GatewayProcess) -> None:
     client: Any = await connect_chroma(gateway.url, headers=gateway.headers(A))
     stores = {tenant_id: KnowledgeStore(client, TenantNames(tenant_id)) for tenant_id in (A, B)}
     client.delete_collection(OF_A)
     with TenantContext.tenant_scope(A):
         await stores[A].put(DOCUMENTS, [NewDocument("d1", "The plan", [0.5] * 384, {})])
-        assert [hit.content for hit in await stores[A].search("plan")] == ["The plan"]
+        assert [hit.content for hit in (await stores[A].search("plan")).hits] == ["The plan"]
+        by_meaning = KnowledgeStore(client, TenantNames(A), model=OneMeaning())
+        assert [hit.by_meaning for hit in (await by_meaning.search("unheard-of")).hits] == [True]
         with pytest.raises(NotFound):
             await stores[A].document(DOCUMENTS, "d2")
     with TenantContext.tenant_scope(B), pytest.raises(Refused):

@@ -128,6 +128,32 @@ def test_a_length_that_is_too_long_is_refused_before_anything_is_sent(gateway: G
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.parametrize("head", [b"GET / HTTP/1.1\r\nX: ", b"GET /", b"", b"GET / HTTP/1.1\r\n"])
+def test_nobody_fills_the_memory_with_a_head_that_does_not_end(gateway: GatewayProcess, head: bytes) -> None:
+    place = urlsplit(gateway.url)
+    part = b"X: x\r\n" * 10_000 if head.endswith(b"\r\n") else b"x" * 60_000
+    with socket.create_connection((place.hostname, place.port), timeout=60) as connection:
+        connection.sendall(head)
+        with pytest.raises(ConnectionError):
+            connection.sendall(200 * part)
+
+
+@pytest.mark.parametrize("lengths", [["4", "chunked"], ["chunked", "4"]])
+def test_a_request_that_gives_its_length_in_two_ways_ends_its_connection(
+    gateway: GatewayProcess, lengths: list[str]
+) -> None:
+    place = urlsplit(gateway.url)
+    told = [f"{'Transfer-Encoding' if one == 'chunked' else 'Content-Length'}: {one}" for one in lengths]
+    head = [f"POST {EVERY} HTTP/1.1", "Host: x", *told, *_lines(gateway.headers(A)), "", ""]
+    hidden = [f"GET {HEARTBEAT} HTTP/1.1", "Host: x", *_lines(gateway.headers(A)), "", ""]
+    with socket.create_connection((place.hostname, place.port), timeout=60) as connection:
+        connection.sendall("\r\n".join([*head[:-1], "0", "", *hidden]).encode())
+        answer = b"".join(iter(lambda: connection.recv(1_000), b""))
+    assert answer.startswith(b"HTTP/1.1 403 ")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert "length" in gateway.refusals()[-1]["reason"]
+
+
 def _lines(headers: dict[str, str]) -> list[str]:
     return [f"{name}: {value}" for name, value in headers.items()]
 

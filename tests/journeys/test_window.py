@@ -25,6 +25,7 @@ from hitl_desktop.tenancy import TenantContext, TenantNames
 from hitl_desktop.widgets.main_window import MainWindow
 from tests.driving import configured, open_gate, open_gate_is, running, summaries, switch
 from tests.gates import ask, gate_request, written
+from tests.holding import way_to
 from tests.servers import Server
 from tests.waiting import until
 
@@ -311,3 +312,25 @@ async def test_a_switch_leaves_nothing_of_the_old_tenant(valkey: Server, environ
         assert not any("acme" in text for text in labels)
         assert window.review is not None
         assert "acme" not in window.review.decision.approve.text()
+
+
+async def test_replies_that_come_after_the_switch_are_dropped(valkey: Server, environment: dict[str, str]) -> None:
+    await ask(valkey.url, "acme-corp", gate_request("Secret of acme"))
+    await ask(valkey.url, "widgets-inc", gate_request("Widgets"))
+    async with (
+        way_to(valkey) as way,
+        running(configured(environment, valkey) | {"HITL_REDIS_URL": way.url}) as window,
+    ):
+        await open_gate(window, "Secret of acme")
+        await until(lambda: window.toolbar.connection.text().startswith("Online"), "it is online")
+        way.hold()
+        await ask(valkey.url, "acme-corp", gate_request("Late secret of acme"))
+        window.refresh()
+        await until(lambda: way.held, "a reply of the old tenant is on its way")
+        await switch(window, "widgets-inc")
+        await until(lambda: summaries(window) == ["Widgets"], "the new tenant's gate is listed")
+        way.release()
+        await ask(valkey.url, "widgets-inc", gate_request("More widgets"))
+        await until(lambda: len(summaries(window)) == 2, "the new tenant is followed")
+        assert not any("acme" in summary for summary in summaries(window))
+        assert not any("acme" in child.text() for child in window.findChildren(QLabel))

@@ -40,14 +40,14 @@ class User:
         self.process.stdout.close()
 
     def ready(self) -> Self:
-        self.url = self._answer()["url"]
+        self.url = self.answer()["url"]
         return self
 
     def tell(self, line: str) -> dict[str, Any]:
         assert self.process.stdin is not None
         self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
-        return self._answer()
+        return self.answer()
 
     def leave(self) -> None:
         assert self.process.stdin is not None
@@ -58,10 +58,15 @@ class User:
         self.process.kill()
         self.process.wait()
 
-    def _answer(self) -> dict[str, Any]:
+    def answer(self) -> dict[str, Any]:
         assert self.process.stdout is not None
         answer: dict[str, Any] = json.loads(self.process.stdout.readline())
         return answer
+
+    def rest(self) -> list[dict[str, Any]]:
+        """Return the answers that a process had given when it ended; half a line was none."""
+        assert self.process.stdout is not None
+        return [json.loads(line) for line in self.process.stdout if line.endswith("\n")]
 
 
 @pytest.fixture
@@ -194,12 +199,19 @@ async def test_everything_is_private_to_the_account(folder: Path) -> None:
         assert await asyncio.to_thread(open_to_others, folder) == []
 
 
-def test_one_process_owns_chroma_and_the_next_takes_over(folder: Path) -> None:
-    with User(folder) as first, User(folder) as second:
-        assert first.ready().tell("chroma") == {"owned": True}
-        assert second.ready().tell("chroma") == {"owned": False}
-        first.kill()
-        assert second.tell("chroma") == {"owned": True}
+def test_one_process_owns_chroma_and_after_its_kill_the_next_has_all_that_it_wrote(folder: Path) -> None:
+    with User(folder) as owner, User(folder) as other:
+        assert owner.ready().tell("chroma") == {"owned": True}
+        assert other.ready().tell("chroma") == {"owned": False}
+        written = [owner.tell("write acme-corp")["written"]]
+        written += [owner.answer()["written"] for _ in range(40)]
+        owner.kill()
+        written += [answer["written"] for answer in owner.rest()]
+        assert other.tell("chroma") == {"owned": True}
+        found = other.tell("read acme-corp")["found"]
+        assert set(written) <= set(found)
+        assert len(found) - len(written) in {0, 1}, "beyond what it told, only what it was writing is there"
+        assert owner.process.returncode == -signal.SIGKILL
 
 
 def test_tenants_recorded_at_once_are_all_kept_in_their_order(folder: Path) -> None:

@@ -69,7 +69,7 @@ async def test_every_request_has_the_headers_from_the_first_on(chroma: ChromaSer
         store = KnowledgeStore(client, TenantNames(A))
         with TenantContext.tenant_scope(A):
             await store.put("asdlc_documents", [NewDocument("d1", "The plan", [0.5] * 384, {})])
-            assert [hit.document_id for hit in await store.search("plan")] == ["d1"]
+            assert [hit.document_id for hit in (await store.search("plan")).hits] == ["d1"]
             assert (await store.document("asdlc_documents", "d1")).content == "The plan"
             await store.probe()
         opened = await asyncio.to_thread(client.get_collection, f"{A}_asdlc_documents", NoEmbedding())

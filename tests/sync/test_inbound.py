@@ -123,6 +123,23 @@ async def test_events_of_another_tenant_are_quarantined_and_init_is_skipped(serv
         assert reasons == ["the event names another tenant than its stream", "the event names no tenant"]
 
 
+async def test_foreign_events_from_before_are_shown_as_well_and_their_gates_listed(server: Server) -> None:
+    request = gate_request("Announced without a tenant")
+    await ask(server.url, TENANT, request)
+    server.run("DEL", f"{PREFIX}:events")
+    event = {"event_type": "gate_requested", "session_id": "s", "timestamp": "t", "mode": "normal"}
+    metadata = json.dumps({"request_id": request.request_id})
+    server.run("XADD", f"{PREFIX}:events", "*", "_init", "true", "timestamp", "x")
+    for tenant in ({}, {"tenant_id": "widgets-inc"}, {"tenant_id": TENANT}):
+        flat = [part for pair in {**event, "metadata": metadata, **tenant}.items() for part in pair]
+        server.run("XADD", f"{PREFIX}:events", "*", *flat)
+    async with following(server) as session:
+        await until(lambda: len(session.book.quarantined) == 2, "both are in quarantine")
+        reasons = sorted(record.reason for record in session.book.quarantined.values())
+        assert reasons == ["the event names another tenant than its stream", "the event names no tenant"]
+        assert pending(session) == {request.request_id}
+
+
 async def test_a_clash_with_the_orchestrators_own_decision_is_told(server: Server) -> None:
     request = gate_request("Decided twice")
     await ask(server.url, TENANT, request)

@@ -37,9 +37,37 @@ def test_names_and_parameters_stay_as_services_call_them(name: str, parameters: 
     assert name in tenancy.__all__
 
 
-def test_the_context_has_the_methods_that_services_call() -> None:
-    methods = ("set_tenant", "get_current_tenant", "get_current_tenant_or_default", "is_set", "reset", "clear")
-    assert all(callable(getattr(TenantContext, method)) for method in (*methods, "tenant_scope"))
+METHODS = {
+    "set_tenant": ["tenant_id"],
+    "get_current_tenant": [],
+    "get_current_tenant_or_default": ["default"],
+    "is_set": [],
+    "reset": ["token"],
+    "clear": [],
+    "tenant_scope": ["tenant_id"],
+}
+
+
+@pytest.mark.parametrize(("name", "needed"), METHODS.items())
+def test_the_context_has_the_methods_that_services_call(name: str, needed: list[str]) -> None:
+    parameters = inspect.signature(getattr(TenantContext, name)).parameters.values()
+    assert [one.name for one in parameters if one.default is one.empty] == needed
+
+
+def test_defaults_are_those_that_services_rely_on() -> None:
+    def default(name: str, parameter: str) -> object:
+        return inspect.signature(getattr(tenancy, name)).parameters[parameter].default
+
+    assert default("validate_tenant", "allowed_tenants") is None
+    assert default("get_tenant_prefixed_key", "separator") == ":"
+    assert default("process_event_with_tenant", "default_tenant") is None
+    assert default("TenantMiddleware", "config") is None
+
+
+@pytest.mark.parametrize("name", ["TenantNotSetError", "TenantNotAllowedError", "TenantMismatchError"])
+def test_the_errors_are_exported_and_of_one_family(name: str) -> None:
+    assert issubclass(getattr(tenancy, name), tenancy.TenancyError)
+    assert name in tenancy.__all__
 
 
 def test_importing_it_brings_the_standard_library_alone_and_no_event_loop() -> None:

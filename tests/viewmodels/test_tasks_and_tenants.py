@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+from contextlib import suppress
 from random import Random
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from hitl_desktop.services.errors import Unavailable
 from hitl_desktop.tenancy import TenantContext, TenantMismatchError, TenantNotSetError, require_tenant
 from hitl_desktop.viewmodels.tasks import Tasks
 from tests.tenancy_ids import legal_ids
@@ -88,6 +90,29 @@ async def test_work_of_another_tenant_is_reported_and_not_done() -> None:
     await until(lambda: told, "the failure is told")
     assert isinstance(task.exception(), TenantMismatchError)
     await tasks.close()
+
+
+async def test_a_reply_that_outlives_its_cancellation_is_dropped() -> None:
+    told: list[object] = []
+    tasks = Tasks(context_of("acme"))
+    tasks.failed.connect(told.append)
+    begun = asyncio.Event()
+
+    async def stubborn(*, fails: bool) -> str:
+        begun.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        if fails:
+            raise Unavailable("too late")
+        return "late"
+
+    tasks.start(stubborn(fails=False), told.append)
+    tasks.start(stubborn(fails=True), told.append, told.append)
+    tasks.start(stubborn(fails=True), told.append)
+    await begun.wait()
+    await tasks.close()
+    await asyncio.sleep(0)
+    assert told == []
 
 
 @pytest.mark.usefixtures("qapp")
