@@ -1,6 +1,7 @@
 """Real Redis-compatible servers for the tests, on this machine's loopback and a unix socket."""
 
 import contextlib
+import os
 import random
 import shutil
 import socket
@@ -36,9 +37,13 @@ def available() -> dict[str, Path]:
 
 @dataclass
 class Server:
-    """One server process, empty and without a password, that can go away and come back at the same address."""
+    """One server process, empty and without a password, that can go away and come back at the same address.
+
+    With `append_only` it writes every command to its file before it answers, and so outlives a `kill`.
+    """
 
     kind: str
+    append_only: bool = False
     host: str = "127.0.0.1"
     port: int = 0
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="hitl-db-")))
@@ -99,14 +104,30 @@ class Server:
         """Stop the server in order; it keeps its data for the next start."""
         if not self.is_running:
             return
-        with self.client() as client:
-            client.save()
+        if not self.append_only:
+            with self.client() as client:
+                client.save()
         self.kill()
 
     def kill(self) -> None:
-        """End the server at once; its data are lost."""
+        """End the server at once; its data are lost, unless it is append-only."""
         if self._process is not None:
             processes.end(self._process, kill=True)
+
+    @property
+    def written(self) -> int:
+        """How many bytes the append-only file has; the last of them are forgotten by `forget`."""
+        return self._append_only_file.stat().st_size
+
+    def forget(self, size: int) -> None:
+        """Cut the stopped server's append-only file to `size` bytes, as a machine that lost its power may."""
+        assert not self.is_running
+        os.truncate(self._append_only_file, size)
+
+    @property
+    def _append_only_file(self) -> Path:
+        (file,) = (self.folder / "appendonlydir").glob("*.incr.aof")
+        return file
 
     def restart(self) -> None:
         """Stop and start at the same address; the data stay, connections and cached scripts do not."""
@@ -151,6 +172,7 @@ class Server:
             f"logfile {self.folder / 'log'}",
             f"user {_ADMIN} on >{_ADMIN} ~* &* +@all",
             'save ""',
+            *(("appendonly yes", "appendfsync always") if self.append_only else ()),
         )
         file = self.folder / "conf"
         file.write_text("\n".join(lines))

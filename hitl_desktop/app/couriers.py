@@ -2,18 +2,19 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Collection
 
-from hitl_desktop.domain.outbox import Cause, OutboxState
+from hitl_desktop.domain.outbox import Cause
 from hitl_desktop.services.errors import ServiceError
-from hitl_desktop.session import Backend, ReviewSession, open_session
+from hitl_desktop.session import Backend, open_session
 from hitl_desktop.store.errors import StoreError
-from hitl_desktop.store.outbox import Outcome
-from hitl_desktop.store.tenant_store import TenantStore, kept_tenants, open_store
-from hitl_desktop.tenancy import TenancyError, TenantNames
+from hitl_desktop.store.tenant_store import kept_tenants, open_store
+from hitl_desktop.tenancy import TenancyError, TenantNames, TenantNotSetError
 
 _EVERY = 30.0
+_SOONEST = 0.1
 _log = logging.getLogger(__name__)
 
 
@@ -42,12 +43,13 @@ class Couriers:
         """Deliver until cancelled."""
         while True:
             self._now.clear()
-            if not self._backend.is_offline:
-                for tenant_id in await asyncio.to_thread(kept_tenants, self._backend.settings):
-                    if tenant_id not in self._shown():
-                        await self._deliver(tenant_id)
+            pause = _EVERY
+            for tenant_id in await asyncio.to_thread(kept_tenants, self._backend.settings):
+                if tenant_id not in self._shown() and not self._backend.is_offline:
+                    due = await self._deliver(tenant_id)
+                    pause = min(pause, max(due - time.time(), _SOONEST))
             try:
-                async with asyncio.timeout(_EVERY):
+                async with asyncio.timeout(pause):
                     await self._now.wait()
             except TimeoutError:
                 pass
@@ -59,22 +61,30 @@ class Couriers:
         for tenant_id in await asyncio.to_thread(kept_tenants, self._backend.settings):
             await self._deliver(tenant_id, at_once=True)
 
-    async def _deliver(self, tenant_id: str | None, *, at_once: bool = False) -> None:
+    async def _deliver(self, tenant_id: str | None, *, at_once: bool = False) -> float:
+        """Send what is due, and return when, in seconds since 1970, to come again."""
         try:
+            if tenant_id is None and self._backend.config.enabled:
+                raise TenantNotSetError("They were made in single-tenant mode, and multi-tenancy is on now.")
             async with open_session(self._backend, tenant_id, live=False) as session:
                 if at_once:
                     await session.outbox.release()
-                await _empty(session)
+                due = await session.outbox.next_due()
+                if due is None or due <= time.time():  # with none, what was delivered is still verified
+                    await session.outbox.deliver()
+                    due = await session.outbox.next_due()
+                return due or math.inf
         except TenancyError as error:
             await self._refuse(tenant_id, str(error))
         except (ServiceError, StoreError) as error:  # wait and try again: the rows are where they were
             _log.info("Decisions of a tenant that is not shown stay queued: %s", error)
+        return math.inf
 
     async def _refuse(self, tenant_id: str | None, problem: str) -> None:
         """Tell that a tenant's decisions wait for an answer, since it may not be worked for any more."""
         try:
             async with open_store(self._backend.settings, TenantNames(tenant_id)) as disk:
-                count = await disk(lambda store: _refused(store, problem))
+                count = await disk(lambda store: store.outbox.refuse_queued(Cause.NOT_ALLOWED, problem))
         except StoreError:  # wait and try again: nothing can be said about rows that cannot be read
             return
         if count:
@@ -82,20 +92,3 @@ class Couriers:
                 f"{count} decisions for {tenant_id or 'single-tenant mode'} cannot be delivered: {problem} They stay "
                 "here: see `hitl-desktop outbox list`."
             )
-
-
-async def _empty(session: ReviewSession) -> None:
-    while (due := await session.outbox.next_due()) is not None:
-        await asyncio.sleep(max(0.0, due - time.time()))
-        await session.outbox.deliver()
-
-
-def _refused(store: TenantStore, problem: str) -> int:
-    waiting = [entry for entry in store.outbox.entries() if entry.state.is_open]
-    outcomes = [
-        Outcome(entry.decision_id, OutboxState.REFUSED, Cause.NOT_ALLOWED, problem)
-        for entry in waiting
-        if entry.state is OutboxState.QUEUED
-    ]
-    store.outbox.settle(outcomes, time.time())
-    return len(waiting)

@@ -58,8 +58,8 @@ class OutboxEntry:
     """One decision in the outbox.
 
     `gate` is the gate as the reviewer saw it, without its bundle's fields; `held_until` is the end of the time in which
-    it can be undone; `attempts` is how often it was sent; `problem` is a sentence for the screen; `theirs` is who was
-    faster, where somebody was.
+    it can be undone; `attempts` is how many sendings may have written it; `problem` is a sentence for the screen;
+    `theirs` is who was faster, where somebody was.
     """
 
     decision: Decision

@@ -26,6 +26,7 @@ from hitl_desktop.services.scripts import Script
 ANSWER_WITHIN = 5.0
 """Seconds in which the server must answer; a blocking read must ask for less."""
 _READ_SIZE = 256 * 1024
+_FOR_NOW = frozenset({"OOM", "MISCONF", "READONLY", "NOREPLICAS", "BUSY"})
 # How Redis 7.0 and, after it, Redis 7.2 and Valkey say what the user may not do inside a script, without NOPERM.
 _DENIED_INSIDE = (
     "The user executing the script can't run this command or subcommand",
@@ -167,6 +168,8 @@ def translated(address: str, *, lost: type[Unavailable] = Unavailable) -> Iterat
     except fault.ResponseError as error:
         raise _answered(address, error) from None
     except fault.RedisError as error:
+        if lost is Interrupted:
+            raise _unavailable(address, error, lost) from None
         raise Malformed(f"The server at {address} answered in a way that cannot be read: {error}.") from None
 
 
@@ -189,7 +192,7 @@ def _answered(address: str, error: fault.ResponseError) -> ServiceError:
     if is_missing(error):
         return FunctionsMissing(address)
     # redis-py takes the first word off the errors that it knows.
-    if isinstance(error, (fault.OutOfMemoryError, fault.ReadOnlyError)):
+    if isinstance(error, (fault.OutOfMemoryError, fault.ReadOnlyError, fault.ClusterDownError, fault.TryAgainError)):
         return _takes_no_writes(address, text)
     return _by_word(address, text)
 
@@ -202,7 +205,7 @@ def _by_word(address: str, text: str) -> ServiceError:
         return _not_permitted(address, text)
     if "WRONGTYPE" in text:
         return Malformed(f"A record at {address} has another type than agreed, so nothing was written: {text}.")
-    if word in {"OOM", "MISCONF", "READONLY", "NOREPLICAS"}:
+    if word in _FOR_NOW:
         return _takes_no_writes(address, text)
     return Refused(f"The server at {address} refused: {text}.")
 

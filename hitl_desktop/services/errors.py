@@ -4,7 +4,7 @@ ServiceError
 ├── Unavailable   the server cannot be reached or did not answer in time: try again later
 │   └── Interrupted   the connection was lost after sending: what was sent may have been done
 ├── Refused       the server answered and says no: wrong password, no permission
-│   └── TakesNoWrites   it takes no writes at present: out of memory or disk, read-only
+│   └── TakesNoWrites   it takes no writes at present: out of memory or disk, read-only, busy
 │       └── FunctionsMissing   its administrator has not loaded this version's functions
 ├── Malformed     a record cannot be read
 ├── NotFound      there is no such record

@@ -205,9 +205,11 @@ class OutboxDesk:
             StoreError: the disk.
         """
         await self._outbound.verify()
-        while (due := await self.next_due()) is not None and due - time.time() <= _HELD:
+        due: float | None = 0.0  # the first look takes up what ended senders have left, whenever that is due
+        while due is not None and due - time.time() <= _HELD:
             await asyncio.sleep(max(0.0, due - time.time()))
             await self._outbound.deliver()
+            due = await self.next_due()
         for entry in await self.entries():
             if entry.state.is_open:
                 await self._delivered_elsewhere(entry.decision_id)
@@ -221,10 +223,12 @@ class OutboxDesk:
         return True
 
     async def _delivered_elsewhere(self, decision_id: str) -> None:
-        """Wait until another process that has claimed the row has sent it."""
+        """Wait until another process that has claimed the row has sent it, or send it once that one has ended."""
         looks = int(_ELSEWHERE / _LOOK_EVERY)
         for _ in range(looks):  # what another process writes is announced to nobody
             if (await self.find(decision_id)).state is not OutboxState.SENDING:
+                return
+            if await self._outbound.deliver(decision_id):
                 return
             await asyncio.sleep(_LOOK_EVERY)
 

@@ -57,6 +57,7 @@ class Workers:
     def start(self) -> None:
         """Load what is kept, then work until `stop`; while the reviewer works offline, only the disk is used."""
         self._unfollow = self._backend.on_switch(lambda _offline: self._switched.set())
+        self._monitor.follow(self._connected)
         self._spawn(self._work)
 
     async def begun(self) -> None:
@@ -67,9 +68,14 @@ class Workers:
         """End all work, and write what was gathered."""
         await self._last_sending()
         self._unfollow()
+        self._monitor.unfollow(self._connected)
         while self._tasks:
             await ended(self._tasks)
         await self._recorder.flush()
+
+    def _connected(self, now: Connectivity) -> None:
+        if now.phase is Phase.ONLINE:
+            self._outbound.verify_soon()
 
     async def _last_sending(self) -> None:
         """What is in memory alone would end with it, so its last sending is waited for."""

@@ -6,9 +6,9 @@ Every call blocks on the disk: only the store's own thread makes them.
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hitl_desktop.store.errors import DamagedError, StoreError, StoreFullError, TooNewError, WrongKeyError
 from hitl_desktop.store.schema import APPLICATION_ID, MIGRATIONS
@@ -34,34 +34,48 @@ def open_database(path: Path, key: bytes) -> "apsw.Connection":
         TooNewError: a newer version of the application wrote it.
         StoreFullError: the disk is full or cannot be written.
     """
+    if path != MEMORY and (not path.exists() or path.stat().st_size == 0):
+        _make(path, key)
+    return _connected(path, key)
+
+
+def _make(path: Path, key: bytes) -> None:
+    """Make the file. It is looked at as a file here alone, while nobody has it open.
+
+    To close a file takes this process's locks off it, those of SQLite too, and the next process to close the database
+    would take its log away from under us.
+    """
+    # SQLite would give it the account's usual mode.
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+    _connected(path, key).close()
+    with path.open("rb") as file:
+        if file.read(len(_PLAIN)) == _PLAIN:
+            raise DamagedError("The file is not encrypted, so it is not used.")
+
+
+def _connected(path: Path, key: bytes) -> "apsw.Connection":
     import apsw
 
-    in_memory = path == MEMORY
-    is_new = in_memory or not path.exists() or path.stat().st_size == 0
-    if is_new and not in_memory:
-        # SQLite would give it the account's usual mode.
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
     connection = apsw.Connection(str(path))
     try:
         with sorted_out(path):
-            if not in_memory:
+            if path != MEMORY:
                 connection.pragma("cipher", "aegis")
                 connection.pragma("key", f"raw:{key.hex()}")
             connection.set_busy_timeout(_BUSY_MS)
             connection.pragma("temp_store", "memory")
-            _check(connection, path, is_new=is_new)
+            _check(connection, path)
             connection.pragma("journal_mode", "wal")
             connection.pragma("synchronous", "normal")
             connection.pragma("foreign_keys", True)  # noqa: FBT003 - apsw's own
             _migrate(connection)
-            _refuse_plain(path)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _check(connection: "apsw.Connection", path: Path, *, is_new: bool) -> None:
+def _check(connection: "apsw.Connection", path: Path) -> None:
     import apsw
 
     try:
@@ -69,7 +83,7 @@ def _check(connection: "apsw.Connection", path: Path, *, is_new: bool) -> None:
         application = connection.pragma("application_id")
     except apsw.NotADBError:
         raise _wrong_or_damaged(path) from None
-    if is_new or (version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchall()):
+    if version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchall():
         return
     if application != APPLICATION_ID:
         raise DamagedError("The file is another application's.")
@@ -83,13 +97,6 @@ def _wrong_or_damaged(path: Path) -> StoreError:
         if path.stat().st_size % 4096:
             return DamagedError("The file was cut off.")
     return WrongKeyError("The key does not open the file, or its beginning is damaged.")
-
-
-def _refuse_plain(path: Path) -> None:
-    if path != MEMORY:
-        with path.open("rb") as file:
-            if file.read(len(_PLAIN)) == _PLAIN:
-                raise DamagedError("The file is not encrypted, so it is not used.")
 
 
 def _migrate(connection: "apsw.Connection") -> None:
@@ -128,6 +135,16 @@ def sorted_out(path: Path) -> Iterator[None]:
         raise StoreFullError(f"{path} cannot be opened: {error.strerror}.") from None
 
 
+def first_row(connection: "apsw.Connection", statement: str, bindings: Sequence[Any] = ()) -> Any:
+    """Return the first row that `statement` finds, None if it finds none; `statement` is read to its end.
+
+    One that is left half-read may keep its view of the file for good: nothing can be written upon that once another
+    process has written, and SQLite says at once that the file is busy.
+    """
+    rows = connection.execute(statement, bindings).fetchall()
+    return rows[0] if rows else None
+
+
 @contextlib.contextmanager
 def transaction(connection: "apsw.Connection", *, durable: bool = False) -> Iterator[None]:
     """Do the block as one transaction that writes; `durable` waits until the disk has it."""
@@ -135,7 +152,8 @@ def transaction(connection: "apsw.Connection", *, durable: bool = False) -> Iter
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
+        connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # after a full disk, SQLite has rolled it back itself
+            connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgpack
 
-from hitl_desktop.store.database import transaction
+from hitl_desktop.store.database import first_row, transaction
 
 if TYPE_CHECKING:  # only the store's thread needs it
     import apsw
@@ -64,8 +64,7 @@ class EvidenceCache:
 
     def find(self, request_id: str) -> Kept | None:
         """Return a gate's bundle; None if it is not kept."""
-        rows = self._connection.execute("SELECT fields, digest FROM bundles WHERE request_id = ?", (request_id,))
-        row: Any = rows.fetchone()
+        row = first_row(self._connection, "SELECT fields, digest FROM bundles WHERE request_id = ?", (request_id,))
         if row is None:
             return None
         contents = dict(

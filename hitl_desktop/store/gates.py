@@ -1,6 +1,7 @@
 """The gates of one tenant as the server last told them: for a list that opens at once, and for work offline."""
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hitl_desktop.domain.evidence import EvidenceBundle
 from hitl_desktop.domain.gate import Gate, GateStatus
 from hitl_desktop.domain.time import epoch
-from hitl_desktop.store.database import transaction
+from hitl_desktop.store.database import first_row, transaction
 
 if TYPE_CHECKING:  # only the store's thread needs it
     import apsw
@@ -21,6 +22,11 @@ _COLUMNS = (
 )
 _PUT = f"INSERT OR REPLACE INTO gates({_COLUMNS}) VALUES ({', '.join('?' * 16)})"
 _READ = f"SELECT {_COLUMNS} FROM gates"
+_PAGE = (
+    f"SELECT {_COLUMNS}, rowid FROM gates WHERE status = 'pending' AND (requested_at, rowid) > (?, ?) "
+    "ORDER BY requested_at, rowid LIMIT ?"
+)
+_REQUESTED_AT = _COLUMNS.split(", ").index("requested_at")
 _STATUSES = {status.value: status for status in GateStatus}
 
 
@@ -37,11 +43,17 @@ class GateCache:
             self._connection.executemany(_PUT, map(_row, gates))
 
     def pages(self, size: int) -> Iterator[list[Gate]]:
-        """Yield all gates kept: those that wait first, longest waiting first, in pages of `size`."""
-        for condition, order in (("status = 'pending'", "requested_at"), ("status <> 'pending'", "decided_at DESC")):
-            cursor = self._connection.execute(f"{_READ} WHERE {condition} ORDER BY {order}")
-            while rows := [row for _, row in zip(range(size), cursor, strict=False)]:
-                yield [_gate(row) for row in rows]
+        """Yield all gates kept: those that wait first, longest waiting first, in pages of `size`.
+
+        Each page is read as a whole: with a half-read one open, nothing could be written once another process has.
+        """
+        requested_at, rowid = -math.inf, 0
+        while rows := list[Any](self._connection.execute(_PAGE, (requested_at, rowid, size))):
+            requested_at, rowid = rows[-1][_REQUESTED_AT], rows[-1][-1]
+            yield [_gate(row[:-1]) for row in rows]
+        decided = self._connection.execute(f"{_READ} WHERE status <> 'pending' ORDER BY decided_at DESC").fetchall()
+        for start in range(0, len(decided), size):
+            yield [_gate(row) for row in decided[start : start + size]]
 
     def undecided(self, count: int) -> list[Gate]:
         """Return the gates that wait and have no decision in the outbox, longest waiting first, at most `count`."""
@@ -54,7 +66,7 @@ class GateCache:
 
     def find(self, request_id: str) -> Gate | None:
         """Return one gate; None if it is not kept."""
-        row = self._connection.execute(f"{_READ} WHERE request_id = ?", (request_id,)).fetchone()
+        row = first_row(self._connection, f"{_READ} WHERE request_id = ?", (request_id,))
         return None if row is None else _gate(row)
 
     def forget_old(self) -> None:

@@ -5,6 +5,7 @@ and sent again by its decision_id, which the server answers without writing twic
 """
 
 import os
+import secrets
 import socket
 import time
 from collections.abc import Iterable, Sequence
@@ -18,7 +19,7 @@ import msgspec
 from hitl_desktop.domain.decision import Decided, Decision
 from hitl_desktop.domain.gate import Gate
 from hitl_desktop.domain.outbox import AlreadyQueuedError, Cause, NotWithdrawableError, OutboxEntry, OutboxState
-from hitl_desktop.store.database import transaction
+from hitl_desktop.store.database import first_row, transaction
 from hitl_desktop.store.gates import listed
 
 if TYPE_CHECKING:  # only the store's thread needs it
@@ -47,7 +48,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one sending."""
+    """What became of one sending; `queued` says that it certainly wrote nothing."""
 
     decision_id: str
     state: OutboxState
@@ -61,7 +62,8 @@ class Outbox:
 
     def __init__(self, connection: "apsw.Connection") -> None:
         self._connection = connection
-        self._sender = f"{socket.gethostname()} {os.getpid()}"
+        # One process may have several outboxes of one tenant open: each answers for what it claimed itself.
+        self._sender = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}"
 
     def add(self, entry: OutboxEntry, fields: Fields) -> None:
         """Add a decision; it is on the disk when this returns.
@@ -70,30 +72,36 @@ class Outbox:
             AlreadyQueuedError: a decision about the same gate is still on its way.
         """
         with transaction(self._connection, durable=True):
-            row = self._connection.execute(
+            row = first_row(
+                self._connection,
                 f"SELECT {_ENTRY} FROM outbox WHERE request_id = ? AND state IN ('queued', 'sending', 'unknown')",
                 (entry.request_id,),
-            ).fetchone()
+            )
             if row is not None:
                 raise AlreadyQueuedError(_entry(row))
             self._insert(entry, msgpack.packb(fields))
 
     def entries(self, delivered_since: float | None = None) -> list[OutboxEntry]:
-        """Return the rows in their order; delivered ones only since that time. Rows that cannot be read stay aside."""
+        """Return the rows in their order; delivered ones only since that time, and where the kept gate still waits.
+
+        Rows that cannot be read stay aside.
+        """
         rows = self._connection.execute(
-            f"SELECT {_ENTRY} FROM outbox WHERE state <> 'delivered' OR delivered_at >= ? ORDER BY seq",
-            (time.time() + 1 if delivered_since is None else delivered_since,),
+            f"SELECT {_ENTRY} FROM outbox WHERE state <> 'delivered' OR delivered_at >= ?1 "
+            "OR (?1 IS NOT NULL AND request_id IN (SELECT request_id FROM gates WHERE status = 'pending')) "
+            "ORDER BY seq",
+            (delivered_since,),
         )
         return [entry for row in rows if (entry := _readable(row)) is not None]
 
     def find(self, decision_id: str) -> OutboxEntry | None:
         """Return one row, delivered or not."""
-        row = self._connection.execute(f"SELECT {_ENTRY} FROM outbox WHERE decision_id = ?", (decision_id,)).fetchone()
+        row = first_row(self._connection, f"SELECT {_ENTRY} FROM outbox WHERE decision_id = ?", (decision_id,))
         return None if row is None else _readable(row)
 
     def fields(self, decision_id: str) -> Fields:
         """Return the bundle's fields that a row's decision is about; nothing if there is no such row."""
-        row = self._connection.execute("SELECT fields FROM outbox WHERE decision_id = ?", (decision_id,)).fetchone()
+        row = first_row(self._connection, "SELECT fields FROM outbox WHERE decision_id = ?", (decision_id,))
         return {} if row is None else msgpack.unpackb(row[0])
 
     def claim(self, now: float, limit: int, only: str | None = None) -> list[Claimed]:
@@ -113,40 +121,67 @@ class Outbox:
                 else:
                     claimed.append(Claimed(entry, msgpack.unpackb(fields)))
             self._connection.executemany(
-                "UPDATE outbox SET state = 'sending', attempts = attempts + 1, sender = ?, lease = ?, problem = '' "
+                "UPDATE outbox SET state = 'sending', attempts = attempts + 1, sender = ?, lease = ? "
                 "WHERE decision_id = ?",
                 ((self._sender, now + LEASE, one.entry.decision_id) for one in claimed),
             )
         return claimed
 
     def settle(self, outcomes: Iterable[Outcome], now: float, run_id: str = "") -> None:
-        """Enter what became of rows that were sent; `run_id` is the server's, by which they are checked later on."""
+        """Enter what became of rows that were sent; `run_id` is the server's, by which they are checked later on.
+
+        A delivery is a fact, whoever learns of it. All else counts only for rows that are still this outbox's to send:
+        a sender that was slow must not undo what another has found out meanwhile.
+        """
         with transaction(self._connection):
             for outcome in outcomes:
-                delivered = outcome.state is OutboxState.DELIVERED
-                self._connection.execute(
-                    "UPDATE outbox SET state = ?, cause = ?, problem = ?, theirs = ?, sender = NULL, lease = NULL, "
-                    "delivered_at = coalesce(?, delivered_at), run_id = ? WHERE decision_id = ?",
-                    (
-                        outcome.state.value,
-                        outcome.cause.value,
-                        outcome.problem,
-                        None if outcome.theirs is None else _pack(outcome.theirs),
-                        now if delivered else None,
-                        run_id if delivered else None,
-                        outcome.decision_id,
-                    ),
-                )
+                if outcome.state is OutboxState.DELIVERED:
+                    self._delivered(outcome, now, run_id)
+                elif outcome.state is OutboxState.QUEUED:
+                    self._put_back(outcome)
+                else:
+                    self._entered(outcome)
 
-    def unsent(self, decision_ids: Sequence[str], problem: str) -> None:
-        """Put rows back that were claimed and never sent."""
-        with transaction(self._connection):
-            self._connection.executemany(
-                "UPDATE outbox SET state = CASE WHEN attempts > 1 THEN 'unknown' ELSE 'queued' END, "
-                "attempts = attempts - 1, problem = ?, sender = NULL, lease = NULL "
-                "WHERE decision_id = ? AND state = 'sending'",
-                ((problem, decision_id) for decision_id in decision_ids),
+    def _delivered(self, outcome: Outcome, now: float, run_id: str) -> None:
+        self._connection.execute(
+            "UPDATE outbox SET state = 'delivered', cause = '', problem = '', theirs = NULL, sender = NULL, "
+            "lease = NULL, delivered_at = ?, run_id = ? WHERE decision_id = ?",
+            (now, run_id, outcome.decision_id),
+        )
+
+    def _put_back(self, outcome: Outcome) -> None:
+        self._connection.execute(
+            "UPDATE outbox SET state = CASE WHEN attempts > 1 THEN 'unknown' ELSE 'queued' END, "
+            "problem = CASE WHEN attempts > 1 THEN problem ELSE ? END, attempts = attempts - 1, "
+            "sender = NULL, lease = NULL "
+            "WHERE decision_id = ? AND state = 'sending' AND sender = ?",
+            (outcome.problem, outcome.decision_id, self._sender),
+        )
+
+    def _entered(self, outcome: Outcome) -> None:
+        theirs = None if outcome.theirs is None else _pack(outcome.theirs)
+        self._connection.execute(
+            "UPDATE outbox SET state = ?1, cause = ?, problem = ?, theirs = ?, sender = NULL, lease = NULL, "
+            "attempts = CASE ?1 WHEN 'unknown' THEN attempts ELSE 0 END "
+            "WHERE decision_id = ? AND state = 'sending' AND sender = ?",
+            (
+                outcome.state.value,
+                outcome.cause.value,
+                outcome.problem,
+                theirs,
+                outcome.decision_id,
+                self._sender,
+            ),
+        )
+
+    def refuse_queued(self, cause: Cause, problem: str) -> int:
+        """Let all rows that were never sent wait for an answer, for they can never be; return how many."""
+        with transaction(self._connection, durable=True):
+            self._connection.execute(
+                "UPDATE outbox SET state = 'refused', cause = ?, problem = ? WHERE state = 'queued'",
+                (cause.value, problem),
             )
+            return int(self._connection.changes())
 
     def withdraw(self, decision_id: str) -> None:
         """Take a decision back.
@@ -193,21 +228,19 @@ class Outbox:
 
     def next_due(self) -> float | None:
         """Return when, in seconds since 1970, the next row is due to be sent; None if none is left to send."""
-        row = self._connection.execute(
+        (due,) = first_row(
+            self._connection,
             "SELECT min(coalesce(CASE state WHEN 'sending' THEN lease ELSE held_until END, 0)) FROM outbox "
-            "WHERE state IN ('queued', 'unknown', 'sending')"
-        ).fetchone()
-        return None if row is None or row[0] is None else float(row[0])
+            "WHERE state IN ('queued', 'unknown', 'sending')",
+        )
+        return None if due is None else float(due)
 
-    def delivered_under_another(self, run_id: str, limit: int) -> list[Claimed]:
-        """Return delivered rows that the server's present run, `run_id`, has not confirmed yet."""
+    def delivered_under_another(self, run_id: str) -> list[str]:
+        """Return the ids of delivered rows that the server's present run, `run_id`, has not confirmed yet."""
         rows = self._connection.execute(
-            f"SELECT {_ENTRY}, fields FROM outbox WHERE state = 'delivered' AND run_id IS NOT ? ORDER BY seq LIMIT ?",
-            (run_id, limit),
-        ).fetchall()
-        return [
-            Claimed(entry, msgpack.unpackb(fields)) for *row, fields in rows if (entry := _readable(row)) is not None
-        ]
+            "SELECT decision_id FROM outbox WHERE state = 'delivered' AND run_id IS NOT ? ORDER BY seq", (run_id,)
+        )
+        return [str(decision_id) for (decision_id,) in rows]
 
     def confirm(self, decision_ids: Iterable[str], run_id: str) -> None:
         """Note that the server's run `run_id` has these decisions."""
@@ -217,7 +250,10 @@ class Outbox:
             )
 
     def forgotten(self, decision_ids: Iterable[str]) -> None:
-        """Queue delivered rows again, which the server has lost."""
+        """Queue delivered rows again, which the server has lost.
+
+        One about whose gate a later decision is on its way stays as it is: it is asked about again after that one.
+        """
         with transaction(self._connection, durable=True):
             self._connection.executemany(
                 "UPDATE OR IGNORE outbox SET state = 'unknown' WHERE decision_id = ? AND state = 'delivered'",
@@ -284,8 +320,8 @@ class Outbox:
         )
 
     def _has_ended(self, sender: str | None) -> bool:
-        host, _, pid = (sender or "").rpartition(" ")
-        if sender == self._sender or host != socket.gethostname() or os.name != "posix":
+        host, pid, _ = ["", "", "", *(sender or "").rsplit(" ", 2)][-3:]
+        if host != socket.gethostname() or os.name != "posix":
             return False
         try:
             os.kill(int(pid), 0)

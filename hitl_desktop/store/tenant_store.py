@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hitl_desktop.settings import Settings
-from hitl_desktop.store.database import MEMORY, open_database, sorted_out, transaction
+from hitl_desktop.store.database import MEMORY, first_row, open_database, sorted_out, transaction
 from hitl_desktop.store.drafts import Drafts
 from hitl_desktop.store.errors import DamagedError, NoKeyError, StoreError, TooNewError, WrongKeyError
 from hitl_desktop.store.evidence import EvidenceCache
@@ -53,7 +53,7 @@ class TenantStore:
 
     def fact(self, name: str) -> str:
         """Return one remembered text, empty if there is none."""
-        row = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        row = first_row(self._connection, "SELECT value FROM facts WHERE name = ?", (name,))
         return "" if row is None else str(row[0])
 
     def remember(self, name: str, value: str) -> None:

@@ -53,6 +53,7 @@ class Outbound:
         self._wake = asyncio.Event()
         self._seen = -1
         self._run_id = ""
+        self._is_verified = False
         self.problem = ""
 
     @property
@@ -62,6 +63,11 @@ class Outbound:
 
     def wake(self) -> None:
         """Look at the outbox now."""
+        self._wake.set()
+
+    def verify_soon(self) -> None:
+        """Look whether the server still has what it confirmed: it was away, and may have been started anew."""
+        self._is_verified = False
         self._wake.set()
 
     async def reload(self) -> None:
@@ -79,16 +85,20 @@ class Outbound:
     async def run(self) -> None:
         """Deliver until cancelled; a server that is away is tried again, more and more seldom."""
         pauses = backoff(Random())  # noqa: S311 - spreads retries, guards nothing
-        await self._disk(lambda store: store.outbox.retry())
+        is_begun = False
         while True:
             try:
+                if not is_begun:
+                    await self._disk(lambda store: store.outbox.retry())
+                    is_begun = True
                 await self.reload()
                 await self.verify()
-                while True:
+                while self._is_verified:
                     if await self._deliver_all():
                         pauses = backoff(Random())  # noqa: S311 - as above
                     self.problem = ""
                     await self._until_due()
+                continue
             except (Unavailable, Refused) as error:  # wait and try again: away, or its administrator may mend it
                 self.problem = str(error)
             except (ServiceError, StoreError) as error:  # wait and try again, and say so meanwhile
@@ -103,30 +113,37 @@ class Outbound:
             ServiceError: they could not be sent (they stay queued), or the answer was lost (they are unknown).
             StoreError: the disk.
         """
-        claimed = await self._disk(lambda store: store.outbox.claim(time.time(), TOGETHER, only))
+        claimed = await self._claim(only)
         if not claimed:
             return False
         if len(claimed) < _SHOWN_SENDING:
             self._mirror([one.entry for one in claimed], state=OutboxState.SENDING)
+        # Of the run that is known before the sending: what a later one has is verified once more.
+        run_id = self._run_id
         try:
             answers = await self._gates.deliver([(one.entry.decision, _whole(one)) for one in claimed])
-        except Interrupted as error:
-            await self._settle([_unknown(one, str(error)) for one in claimed])
-            raise
-        except Unavailable as error:
-            await self._unsent(claimed, str(error))
-            raise
         except asyncio.CancelledError:
-            await self._settle([_unknown(one) for one in claimed])
+            await self._settle([_unknown(one) for one in claimed], run_id)
             raise
         except ServiceError as error:
-            await self._settle([await self._judge(one, error) for one in claimed])
+            await self._settle([await self._judge(one, error) for one in claimed], run_id)
             raise
         outcomes = [await self._judge(one, answer) for one, answer in zip(claimed, answers, strict=True)]
-        await self._settle(outcomes)
+        await self._settle(outcomes, run_id)
         if again := [outcome for outcome in outcomes if outcome.state.is_open]:
             raise Unavailable(again[0].problem)
         return True
+
+    async def _claim(self, only: str | None) -> list[Claimed]:
+        claiming = asyncio.ensure_future(
+            self._disk(lambda store: store.outbox.claim(time.time(), TOGETHER, only)),
+        )
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            # The store's thread goes on all the same: what it has claimed would wait for its lease to run out.
+            await self._settle([_queued(one) for one in await claiming], self._run_id)
+            raise
 
     async def _deliver_all(self) -> bool:
         """Send all that is due, one part while the server works on another; return whether there was any."""
@@ -152,19 +169,27 @@ class Outbound:
             ServiceError: the server cannot be asked.
             StoreError: the disk.
         """
-        # Where the server does not tell its run, every connection counts as one.
-        run_id = await self._health.run_id() or f"unknown-{uuid.uuid4()}"
-        self._run_id = run_id
-        while claimed := await self._disk(lambda store: store.outbox.delivered_under_another(run_id, TOGETHER)):
-            standings = await self._gates.standing([(one.entry.decision, one.entry.gate) for one in claimed])
-            lost = [
-                one.entry.decision_id
-                for one, standing in zip(claimed, standings, strict=True)
-                if standing in {Standing.PENDING, Standing.DECIDED}
-            ]
-            kept = [one.entry.decision_id for one in claimed]
-            await self._disk(partial(_confirm, kept=kept, lost=lost, run_id=run_id))
-        await self.reload()
+        self._is_verified = True
+        try:
+            # Where the server does not tell its run, every connection counts as one.
+            self._run_id = run_id = await self._health.run_id() or f"unknown-{uuid.uuid4()}"
+            names = await self._disk(lambda store: store.outbox.delivered_under_another(run_id))
+            for start in range(0, len(names), TOGETHER):
+                await self._verify(names[start : start + TOGETHER], run_id)
+            if names:
+                await self.reload()
+        except BaseException:
+            self._is_verified = False
+            raise
+
+    async def _verify(self, names: Sequence[str], run_id: str) -> None:
+        entries = await self._disk(lambda store: [one for name in names if (one := store.outbox.find(name))])
+        standings = await self._gates.standing([(entry.decision, entry.gate) for entry in entries])
+        has = {
+            entry.decision_id: standing is Standing.WRITTEN for entry, standing in zip(entries, standings, strict=True)
+        }
+        kept, lost = ([name for name, is_kept in has.items() if is_kept is wanted] for wanted in (True, False))
+        await self._disk(partial(_confirm, kept=kept, lost=lost, run_id=run_id))
 
     async def settled(self, decision_id: str) -> OutboxEntry:
         """Wait until a row is delivered, or waits for an answer, and return it as it is then."""
@@ -195,7 +220,7 @@ class Outbound:
             if version != self._seen:
                 await self.reload()
             left = _LOOK_EVERY if due is None else min(due - time.time(), _LOOK_EVERY)
-            if left <= 0:
+            if left <= 0 or not self._is_verified:
                 return
             self._wake.clear()
             await self._woken(left)
@@ -213,39 +238,47 @@ class Outbound:
         if isinstance(answer, Decided):
             return Outcome(name, OutboxState.DELIVERED)
         if isinstance(answer, Interrupted):
-            return Outcome(name, OutboxState.UNKNOWN, problem=str(answer))
+            return _unknown(one, str(answer))
         if isinstance(answer, (Unavailable, TakesNoWrites)):
-            return Outcome(name, OutboxState.QUEUED, problem=str(answer))
-        # What was sent before may have been written, and its gate have gone on since.
-        if one.entry.attempts and not isinstance(answer, Refused) and await self._was_written(one):
-            return Outcome(name, OutboxState.DELIVERED)
+            return _queued(one, str(answer))
+        if one.entry.attempts and (sent_before := await self._sent_before(one, answer)) is not None:
+            return sent_before
         state, cause = _conflict(answer)
         theirs = answer.decided if isinstance(answer, AlreadyDecided) else None
         return Outcome(name, state, cause, str(answer), theirs)
 
-    async def _was_written(self, one: Claimed) -> bool:
-        return (await self._gates.standing([(one.entry.decision, one.entry.gate)]))[0] is Standing.WRITTEN
+    async def _sent_before(self, one: Claimed, answer: ServiceError) -> Outcome | None:
+        """Return what became of earlier sendings of a row that is not taken now; None if none of them wrote it."""
+        if isinstance(answer, Refused):
+            return _unknown(one, f"Whether it was written is unknown until the server tells. {answer}")
+        try:
+            standings = await self._gates.standing([(one.entry.decision, one.entry.gate)])
+        except ServiceError as error:
+            return _unknown(one, f"Whether it was written is unknown until the server tells. {error}")
+        # It may have been written, and its gate have gone on since.
+        return Outcome(one.entry.decision_id, OutboxState.DELIVERED) if standings == [Standing.WRITTEN] else None
 
-    async def _settle(self, outcomes: Sequence[Outcome]) -> None:
-        run_id = self._run_id
-        await self._disk(lambda store: store.outbox.settle(outcomes, time.time(), run_id))
-        changed = []
-        for outcome in outcomes:
-            entry = self._entries.get(outcome.decision_id)
-            if entry is not None:
-                changed.append(_settled(entry, outcome))
-        self._mirror(changed)
-
-    async def _unsent(self, claimed: Sequence[Claimed], problem: str) -> None:
-        names = [one.entry.decision_id for one in claimed]
-        await self._disk(lambda store: store.outbox.unsent(names, problem))
-        await self.reload()
+    async def _settle(self, outcomes: Sequence[Outcome], run_id: str) -> None:
+        known = [(entry, outcome) for outcome in outcomes if (entry := self._entries.get(outcome.decision_id))]
+        changed = [_settled(entry, outcome) for entry, outcome in known]
+        try:
+            # What is known is entered even while this task is being ended.
+            await asyncio.shield(self._disk(lambda store: store.outbox.settle(outcomes, time.time(), run_id)))
+        except asyncio.CancelledError:
+            self._mirror(changed)
+            raise
+        if any(outcome.state is OutboxState.QUEUED for outcome in outcomes):
+            await self.reload()
+        else:
+            self._mirror(changed)
 
     def _mirror(
         self, entries: Iterable[OutboxEntry], gone: Sequence[str] = (), *, state: OutboxState | None = None
     ) -> None:
         changed = [entry if state is None else _in_state(entry, state) for entry in entries]
         left = [entry.request_id for name in gone if (entry := self._entries.pop(name, None)) is not None]
+        # A gate may have more than one decision: an answered conflict, and the one made upon it.
+        changed += [entry for entry in self._entries.values() if entry.request_id in left] if left else []
         for name in gone:
             if (future := self._waiting.pop(name, None)) is not None:
                 future.cancel()
@@ -269,6 +302,10 @@ def _confirm(store: TenantStore, kept: Sequence[str], lost: Sequence[str], run_i
 
 def _unknown(one: Claimed, problem: str = "") -> Outcome:
     return Outcome(one.entry.decision_id, OutboxState.UNKNOWN, problem=problem)
+
+
+def _queued(one: Claimed, problem: str = "") -> Outcome:
+    return Outcome(one.entry.decision_id, OutboxState.QUEUED, problem=problem)
 
 
 def _conflict(answer: ServiceError) -> tuple[OutboxState, Cause]:
