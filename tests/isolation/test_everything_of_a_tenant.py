@@ -137,7 +137,7 @@ async def test_a_knowledge_store_of_its_own_process_keeps_tenants_apart_too(
                 assert MARKS[other] not in seen
                 async with plain_place.session(tenant) as session:
                     found = await session.search("knowledge")
-                assert {hit.document_id for hit in found} == {f"{MARKS[tenant]}-document"}
+                assert {hit.document_id for hit in found.hits} == {f"{MARKS[tenant]}-document"}
 
 
 async def test_an_audit_stream_names_neither_the_other_tenant_nor_what_is_its_own(place: Place) -> None:
