@@ -1,4 +1,4 @@
-"""What other code than the application's does with TenantRedis, on a few names that look like everybody's."""
+"""What other code than the application's does with TenantRedis, on a few names; some are the full ones of others."""
 
 from tests.isolation.model import Model
 from tests.isolation.walk import Step, Walk
@@ -7,7 +7,7 @@ BASES = ("asdlc:a", "asdlc:task:1", "*", "{acme}", "a b\n", "tenant:acme:asdlc:a
 
 
 def _base(walk: Walk, kind: str) -> str:
-    return f"{kind}{walk.random.choice(BASES)}"
+    return f"{walk.random.choice(BASES)}:{kind}"
 
 
 async def set_and_get(walk: Walk, model: Model) -> None:
@@ -18,7 +18,7 @@ async def set_and_get(walk: Walk, model: Model) -> None:
 
 
 async def read_many(walk: Walk, model: Model) -> None:
-    bases = [f"s{base}" for base in BASES]
+    bases = [f"{base}:s" for base in BASES]
     assert await walk.clients[model.tenant].mget(bases) == [model.data.get(base) for base in bases]
 
 
@@ -33,7 +33,7 @@ async def push_and_pop(walk: Walk, model: Model) -> None:
     client, base = walk.clients[model.tenant], _base(walk, "l")
     values = model.data.setdefault(base, [])
     if len(values) > 2:
-        assert await client.blpop([base, "l-empty"], timeout=1) == (base, values.pop(0))
+        assert await client.blpop([base, "empty:l"], timeout=1) == (base, values.pop(0))
     values.append(model.text())
     assert await client.rpush(base, values[-1]) == len(values)
 
@@ -43,7 +43,7 @@ async def add_and_read_a_stream(walk: Walk, model: Model) -> None:
     entries = model.data.setdefault(base, [])
     entries.append({"field": model.text()})
     await client.xadd(base, entries[-1])
-    ((name, found),) = await client.xread({base: "0", "x-empty": "0"})
+    ((name, found),) = await client.xread({base: "0", "empty:x": "0"})
     assert (name, [fields for _, fields in found]) == (base, entries)
 
 
@@ -102,7 +102,7 @@ async def ask_for_anothers_keys(walk: Walk, model: Model) -> None:
         assert [await client.hgetall(name) for name in ids] == [{}] * len(ids)
 
 
-STEPS: dict[Step, int] = {
+STEPS: dict[Step, float] = {
     set_and_get: 4,
     read_many: 2,
     write_a_hash: 3,

@@ -1,11 +1,17 @@
 """What is done by verbs of the command line, by people and by agents' scripts."""
 
+import asyncio
+import contextlib
 import json
+import subprocess
+import sys
 from typing import Any
 
 from hitl_desktop.domain.time import parse_time
 from hitl_desktop.services.encoding import GateRequest
+from tests import processes
 from tests.isolation.model import Asked, Model, Row
+from tests.isolation.review_steps import check_outbox
 from tests.isolation.walk import Step, Walk
 
 
@@ -93,6 +99,26 @@ async def _as_written(walk: Walk, model: Model, told: Any) -> GateRequest:
     return GateRequest(*words, at, bundle)
 
 
+async def kill_a_verb(walk: Walk, model: Model) -> None:
+    """Kill a process while it decides; what it had begun is ended by the next one, once, or was never begun."""
+    free = model.pending - {row.request_id for row in model.outbox.values()}
+    if not free:
+        return
+    name, reason = walk.random.choice(sorted(free)), model.text()
+    verb = ("gates", "approve", name, "--reason", reason, "--tenant", model.tenant)
+    process = processes.start([sys.executable, "-m", "hitl_desktop", *verb])
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        await asyncio.to_thread(process.wait, walk.random.uniform(0.2, 1.5))
+    processes.end(process, kill=True)
+    await (await walk.session(model)).sync()
+    gate = await walk.clients[model.tenant].hgetall(f"asdlc:gate_request:{name}")
+    if gate["status"] != "pending":
+        model.decide(name, gate["decision_id"], "approved", reason)
+    model.deliver()
+    model.listed = model.pending
+    await check_outbox(walk, model)
+
+
 async def list_tenants(walk: Walk, model: Model) -> None:
     answer = await walk.place.run("tenants", "list", "--json")
     told: Any = json.loads(answer.out)
@@ -102,7 +128,7 @@ async def list_tenants(walk: Walk, model: Model) -> None:
     await walk.run(model, "doctor")
 
 
-STEPS: dict[Step, int] = {
+STEPS: dict[Step, float] = {
     list_gates: 1,
     show_a_gate: 1,
     show_anothers_gate: 1,
@@ -114,4 +140,5 @@ STEPS: dict[Step, int] = {
     reach_for_anothers_row: 1,
     request: 1,
     list_tenants: 1,
+    kill_a_verb: 0.3,
 }

@@ -21,6 +21,7 @@ from hitl_desktop.session import Backend, ReviewSession, open_backend, open_sess
 from hitl_desktop.settings import KeyLayout, Settings, read_settings
 from hitl_desktop.store.keys import write_private
 from hitl_desktop.tenancy import TenantContext, TenantNames
+from tests.processes import DEADLINE
 from tests.servers import Server
 
 REVIEWER = "rev@example.org"
@@ -79,7 +80,7 @@ class Place:
 
     def knowledge(self, tenant: str) -> KnowledgeStore:
         """Return the tenant's documents; its calls need the tenant's context."""
-        return KnowledgeStore(self.documents, self.names(tenant))
+        return KnowledgeStore(self.documents, self.names(tenant), within=DEADLINE)
 
     async def run(self, *arguments: str) -> Answer:
         """Run a verb of the command line, in no tenant's context."""

@@ -240,7 +240,7 @@ async def restart_the_server(walk: Walk, model: Model) -> None:
     await walk.connect()
 
 
-STEPS: dict[Step, int] = {
+STEPS: dict[Step, float] = {
     request_a_gate: 8,
     list_gates: 4,
     decide: 6,

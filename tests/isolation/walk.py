@@ -57,7 +57,7 @@ class Walk:
         self._sessions: dict[str, Held] = {}
         self._dropped: list[Held] = []
 
-    async def go(self, steps: Sequence[Step], weights: Sequence[int], count: int) -> None:
+    async def go(self, steps: Sequence[Step], weights: Sequence[float], count: int) -> None:
         """Take `count` steps; after each the keys are looked at, after every tenth all that is in them.
 
         Raises:
