@@ -241,14 +241,14 @@ async def restart_the_server(walk: Walk, model: Model) -> None:
 
 
 STEPS: dict[Step, float] = {
-    request_a_gate: 8,
-    list_gates: 4,
-    decide: 6,
-    decide_as_a_colleague: 2,
-    queue_offline: 6,
+    request_a_gate: 14,
+    list_gates: 7,
+    decide: 5,
+    decide_as_a_colleague: 3,
+    queue_offline: 9,
     undo: 2,
-    release: 1,
-    sync: 3,
+    release: 2,
+    sync: 4,
     write_a_draft: 3,
     search: 2,
     write_a_document: 2,
@@ -257,6 +257,6 @@ STEPS: dict[Step, float] = {
     visit: 2,
     leave: 1,
     hang: 1,
-    cut_a_sync: 1,
+    cut_a_sync: 2,
     restart_the_server: 1,
 }
