@@ -7,7 +7,6 @@ from typing import Any, NoReturn, Self, cast
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.commands.core import AsyncScript
 
 from hitl_desktop.services.tenant_redis.errors import CommandRefusedError, NotHandedOutError
 from hitl_desktop.services.tenant_redis.pipeline import TenantPipeline
@@ -15,7 +14,7 @@ from hitl_desktop.services.tenant_redis.prefix import Prefix
 from hitl_desktop.services.tenant_redis.pubsub import TenantPubSub
 from hitl_desktop.services.tenant_redis.replies import SHAPES, unprefixing
 from hitl_desktop.services.tenant_redis.rewriting import Rewriters
-from hitl_desktop.services.tenant_redis.script import TenantLock, TenantScript
+from hitl_desktop.services.tenant_redis.script import Scripts, TenantLock, TenantScript, Text
 from hitl_desktop.settings import read_naming
 from hitl_desktop.tenancy import TenantNames, TenantNotSetError, require_tenant, validate_tenant
 
@@ -108,6 +107,7 @@ class _BoundRedis(TenantRedis):
         self._prefix = Prefix(TenantNames(tenant, layout), self._redis.get_encoder())
         self._rewrite = Rewriters(self._prefix, in_pipeline=False).rewrite
         self._in_pipelines = Rewriters(self._prefix, in_pipeline=True)
+        self._scripts = Scripts(self._redis)
         for command in SHAPES:
             self.set_response_callback(command, self._redis.response_callbacks.get(command))
 
@@ -131,7 +131,7 @@ class _BoundRedis(TenantRedis):
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> TenantPipeline:  # noqa: FBT001, FBT002 - redis-py's own
         """Return a pipeline of this tenant."""
         inner = self._redis.pipeline(transaction, shard_hint)
-        return TenantPipeline(inner, self._in_pipelines, self._prefix, self._tenant_id)
+        return TenantPipeline(inner, self._in_pipelines, self._prefix, self._scripts, self._tenant_id)
 
     def pubsub(self, *, ignore_subscribe_messages: bool = False, **options: Any) -> TenantPubSub:  # type: ignore[override]
         """Return subscriptions of this tenant.
@@ -146,12 +146,12 @@ class _BoundRedis(TenantRedis):
 
     def register_script(self, script: Any) -> TenantScript:  # type: ignore[override]
         """Return a script to call with `keys` and `args`; nothing is sent yet."""
-        return TenantScript(self._redis.register_script(script), self)
+        return TenantScript(script, self._scripts[script].sha, self)
 
-    async def run_script(self, script: AsyncScript, keys: Sequence[Any], arguments: Iterable[Any]) -> Any:
-        """Run a registered script and return its reply."""
+    async def run_script(self, text: Text, keys: Sequence[Any], arguments: Iterable[Any]) -> Any:
+        """Run a script as one that is registered, and return its reply."""
         require_tenant(self._tenant_id)
-        return await script([self._prefix.put(key) for key in keys], arguments, self._redis)
+        return await self._scripts[text]([self._prefix.put(key) for key in keys], arguments, self._redis)
 
     def lock(self, name: Any, *args: Any, lock_class: Any = None, **options: Any) -> TenantLock:
         """Return redis-py's lock, with a key of this tenant's; its arguments are redis-py's.

@@ -4,12 +4,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from redis.asyncio.client import Pipeline
-from redis.commands.core import AsyncScript
 
 from hitl_desktop.services.tenant_redis.errors import CommandRefusedError, NotHandedOutError
 from hitl_desktop.services.tenant_redis.prefix import Prefix
 from hitl_desktop.services.tenant_redis.rewriting import Rewriters
-from hitl_desktop.services.tenant_redis.script import TenantScript
+from hitl_desktop.services.tenant_redis.script import Scripts, TenantScript, Text
 from hitl_desktop.tenancy import require_tenant
 
 _TOLD = frozenset({"explicit_transaction", "is_transaction", "watching"})
@@ -21,11 +20,14 @@ class TenantPipeline(Pipeline):
     The context's tenant is checked when a command is queued, and again when the pipeline is executed.
     """
 
-    def __init__(self, pipeline: Pipeline, rewriters: Rewriters, prefix: Prefix, tenant_id: str) -> None:
+    def __init__(
+        self, pipeline: Pipeline, rewriters: Rewriters, prefix: Prefix, scripts: Scripts, tenant_id: str
+    ) -> None:
         # redis-py's own constructor is not called: connections are the inner pipeline's.
         self._pipeline: Any = pipeline
         self._rewrite = rewriters.rewrite
         self._prefix = prefix
+        self._scripts = scripts
         self._tenant_id = tenant_id
 
     def __getattr__(self, name: str) -> Any:
@@ -74,15 +76,15 @@ class TenantPipeline(Pipeline):
         replies: list[Any] = await self._pipeline.execute(raise_on_error)
         return replies
 
-    async def run_script(self, script: AsyncScript, keys: Sequence[Any], arguments: Iterable[Any]) -> Any:
-        """Queue a registered script, or, while the pipeline watches, run it."""
+    async def run_script(self, text: Text, keys: Sequence[Any], arguments: Iterable[Any]) -> Any:
+        """Queue a script as one that is registered, or, while the pipeline watches, run it."""
         require_tenant(self._tenant_id)
-        reply = await script([self._prefix.put(key) for key in keys], arguments, self._pipeline)
+        reply = await self._scripts[text]([self._prefix.put(key) for key in keys], arguments, self._pipeline)
         return self if reply is self._pipeline else reply
 
     def register_script(self, script: Any) -> TenantScript:  # type: ignore[override]
         """Return a script that runs on this pipeline where it is not told otherwise."""
-        return TenantScript(self._pipeline.register_script(script), self)
+        return TenantScript(script, self._scripts[script].sha, self)
 
     def multi(self) -> None:
         """Begin to queue, after WATCH."""

@@ -20,6 +20,8 @@ Finder = Callable[[Words, Encoded], Sequence[int]]
 IndexError where words are missing, CommandRefusedError where it cannot be told.
 """
 
+_LONGEST_COUNT = 9
+
 
 def by_table(keys: Sequence[Keys], name: str) -> Finder:
     """Return the finder for a command with `keys`; its name stands in one word, whatever the server counts."""
@@ -51,7 +53,7 @@ def _counted(keys: Keys, shift: int) -> Finder:
 
     def find(words: Words, encoded: Encoded) -> Sequence[int]:
         count = encoded(words[at])
-        if not count.isdigit():
+        if not count.isdigit() or len(count) > _LONGEST_COUNT:
             raise CommandRefusedError(f"{words[0]} does not say how many keys follow, so nothing was sent.")
         return range(at + 1, at + 1 + min(int(count), len(words)) * keys.step, keys.step)
 
@@ -83,13 +85,15 @@ def _optional(start: int, options: Mapping[bytes, int], keys: Sequence[bytes]) -
     return find
 
 
-def _streams(options: Mapping[bytes, int]) -> Finder:
-    """Options, then STREAMS, then as many keys as ids."""
+def _streams(options: Mapping[bytes, int], earliest: int) -> Finder:
+    """Options, then STREAMS, then as many keys as ids; the servers look for STREAMS from the place `earliest` on."""
 
     def find(words: Words, encoded: Encoded) -> Sequence[int]:
         at = 1
         while (word := encoded(words[at]).upper()) != _STREAMS:
             at = _after(word, at, options, words, encoded, [_STREAMS])
+        if at < earliest:
+            raise CommandRefusedError(f"{words[0]} lacks what comes before STREAMS, so nothing was sent.")
         count, odd = divmod(len(words) - at - 1, 2)
         if odd:
             raise CommandRefusedError(f"{words[0]} needs an id for each stream, so nothing was sent.")
@@ -128,8 +132,8 @@ BY_HAND: Mapping[str, Finder] = MappingProxyType(
         "SORT_RO": _optional(2, _SORT, []),
         "GEORADIUS": _optional(6, _GEO, [b"STORE", b"STOREDIST"]),
         "GEORADIUSBYMEMBER": _optional(5, _GEO, [b"STORE", b"STOREDIST"]),
-        "XREAD": _streams(_READ),
-        "XREADGROUP": _streams({**_READ, b"GROUP": 2, b"NOACK": 0}),
+        "XREAD": _streams(_READ, 1),
+        "XREADGROUP": _streams({**_READ, b"GROUP": 2, b"NOACK": 0}, 4),
     }
 )
 """Finders for commands of which the table cannot tell where their keys stand; for the rest nothing can (MIGRATE)."""

@@ -8,13 +8,27 @@ from redis.commands.core import AsyncScript
 
 from hitl_desktop.services.tenant_redis.errors import CommandRefusedError
 
+Text = str | bytes | memoryview
+
+
+class Scripts(dict[Text, AsyncScript]):
+    """redis-py's scripts of one client, by their text."""
+
+    def __init__(self, client: Any) -> None:
+        super().__init__()
+        self._client = client
+
+    def __missing__(self, text: Text) -> AsyncScript:
+        self[text] = script = AsyncScript(self._client, text)
+        return script
+
 
 @runtime_checkable
 class ScriptRunner(Protocol):
     """What a registered script can run on: a tenant's client or pipeline, and nothing of redis-py's own."""
 
-    async def run_script(self, script: AsyncScript, keys: Sequence[Any], arguments: Iterable[Any]) -> Any:
-        """Run `script`, loading it where the server does not have it, with `keys` prefixed."""
+    async def run_script(self, text: Text, keys: Sequence[Any], arguments: Iterable[Any]) -> Any:
+        """Run the script, loading it where the server does not have it, with `keys` prefixed."""
 
 
 class TenantScript(AsyncScript):
@@ -24,8 +38,10 @@ class TenantScript(AsyncScript):
     reply comes back as it is. It is sent by its SHA-1, and loaded where the server does not have it.
     """
 
-    def __init__(self, script: AsyncScript, runner: ScriptRunner) -> None:
-        self._script = script
+    def __init__(self, script: Text, sha: str, runner: ScriptRunner) -> None:
+        # redis-py's own constructor is not called: it would keep the client.
+        self.script = script
+        self.sha = sha
         self._runner = runner
 
     async def __call__(
@@ -45,17 +61,7 @@ class TenantScript(AsyncScript):
         runner = self._runner if client is None else client
         if not isinstance(runner, ScriptRunner):
             raise CommandRefusedError("The script runs on TenantRedis and its pipelines alone; nothing was sent.")
-        return await runner.run_script(self._script, keys or (), args or ())
-
-    @property
-    def sha(self) -> str:  # type: ignore[override]
-        """The SHA-1 by which the server knows it."""
-        return self._script.sha
-
-    @property
-    def script(self) -> Any:  # type: ignore[override]
-        """Its text."""
-        return self._script.script
+        return await runner.run_script(self.script, keys or (), args or ())
 
 
 class TenantLock(Lock):

@@ -105,3 +105,15 @@ def test_what_changes_a_connection_belongs_in_a_pipeline(in_pipeline: bool) -> N
         else:
             with pytest.raises(CommandRefusedError, match="only a pipeline"):
                 rewriters(in_pipeline=False).rewrite((name, "k"))
+
+
+def test_however_a_command_is_spelled_its_own_name_is_sent_and_kept() -> None:
+    made = rewriters()
+    for name in ("get", b"GET", "gEt", " GET\n", b"get "):
+        assert made.rewrite((name, "k")) == ("GET", b"tenant:acme-corp:k")
+    for spelled in (("xinfo", b"stream"), ("XINFO STREAM",), (b"xinfo  stream",)):
+        assert made.rewrite((*spelled, "k", "FULL")) == ("XINFO STREAM", b"tenant:acme-corp:k", "FULL")
+    assert set(made) == {"GET", "XINFO STREAM"}
+    # It equals the bytes, but redis-py would send it as it is.
+    with pytest.raises(CommandRefusedError):
+        made.rewrite((memoryview(b"GET"), "k"))

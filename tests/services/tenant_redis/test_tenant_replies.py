@@ -24,7 +24,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"legacy_responses": False, "decode_responses": True, "encoding_errors": "surrogateescape"},
 ]
 # They tell of the length of a key's name, or of the time.
-UNLIKE = {"MEMORY USAGE", "TIME", "XINFO CONSUMERS"}
+UNLIKE = {"MEMORY USAGE", "OBJECT IDLETIME", "TIME", "XINFO CONSUMERS"}
 
 
 async def seed(to: Any) -> None:
