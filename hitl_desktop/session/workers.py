@@ -6,9 +6,9 @@ import time
 import traceback
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
-from hitl_desktop.domain.outbox import OutboxState
 from hitl_desktop.services.connection import ANSWER_WITHIN
 from hitl_desktop.services.errors import ServiceError
 from hitl_desktop.session.backend import Backend
@@ -144,8 +144,11 @@ class Workers:
             await asyncio.sleep(_PREFETCH_EVERY)
 
     def _is_delivering(self) -> bool:
-        counts = self._book.decision_counts
-        return any(counts.get(state) for state in OutboxState if state.is_open)
+        now = datetime.now(UTC)
+        return any(
+            entry.state.is_open and (entry.held_until is None or entry.held_until <= now)
+            for entry in self._book.decisions.values()
+        )
 
     async def _prefetch_once(self) -> None:
         await self._disk(lambda store: store.remember("listed", "1"))
