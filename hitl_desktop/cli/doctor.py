@@ -13,7 +13,12 @@ from hitl_desktop.cli.running import DONE, backend, json_option, run, tenant_opt
 from hitl_desktop.local import LocalWorkspaceError
 from hitl_desktop.services.errors import NotFound, ServiceError
 from hitl_desktop.session import Backend, ReviewSession, open_session
+from hitl_desktop.session.credentials import server_of
+from hitl_desktop.session.login import url_of
+from hitl_desktop.settings import Settings
+from hitl_desktop.store.credentials import Login, Service, read_logins
 from hitl_desktop.store.keyring import KeyringUnusableError, prove_keyring
+from hitl_desktop.tenancy import TenantNames
 
 _UNREACHABLE = 6
 _NAMED = 10
@@ -62,9 +67,36 @@ async def _servers(servers: Backend, tenant: str | None) -> list[_Check]:
     async with open_session(servers, tenant, live=False) as session:
         whom = session.tenant_id or "multi-tenancy is off"
         checks.append(_Check("tenant", "ok", f"{whom}; reviewer {session.reviewer}"))
+        if session.tenant_id is not None:
+            checks += await _credentials(servers.settings, TenantNames(session.tenant_id))
         checks += await _redis(session)
         checks += await _chroma(session)
     return checks
+
+
+async def _credentials(settings: Settings, names: TenantNames) -> list[_Check]:
+    """Say as whom the servers are spoken to: never what with."""
+    servers = {service: server_of(url) for service in Service if (url := url_of(settings, service))}
+    if not servers:
+        return []
+    try:
+        async with asyncio.timeout(_KEYRING_WITHIN):
+            logins = await asyncio.to_thread(read_logins, names, settings.profile)
+    except (KeyringUnusableError, TimeoutError) as error:
+        why = str(error) or "The keyring waits for somebody to unlock it."
+        told = f"{why} So no login of {names.tenant_id} can be read, and what the servers' addresses hold counts."
+        return [_Check("login", "warning", told)]
+    return [_login(service, server, logins.get(service)) for service, server in servers.items()]
+
+
+def _login(service: Service, server: str, login: Login | None) -> _Check:
+    what = service.value.capitalize()
+    if login is None:
+        return _Check("login", "ok", f"{what}: none in the keyring, so what its address holds counts")
+    whose = f"as {login.user}" if login.user else "with the tenant's token"
+    if login.server == server:
+        return _Check("login", "ok", f"{what}: {whose}, from the keyring")
+    return _Check("login", "warning", f"{what}: the keyring has one for {login.server} alone, which is not used here")
 
 
 async def _redis(session: ReviewSession) -> list[_Check]:

@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from hitl_desktop.services.errors import Conflict, Malformed, NotFound, Refused,
 from hitl_desktop.session import Backend, ReviewSession, open_backend, open_session
 from hitl_desktop.settings import Settings, SettingsError, read_settings
 from hitl_desktop.store.errors import NoKeyError, StoreError
+from hitl_desktop.store.keyring import KeyringUnusableError
 from hitl_desktop.store.tenant_log import TenantLog
 from hitl_desktop.tenancy import TenancyError, TenantNotAllowedError
 from hitl_desktop.tenancy.audit import TenantEvent, TenantRecord
@@ -41,6 +42,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (AlreadyQueuedError, CONFLICT),
     (NotWithdrawableError, CONFLICT),
     (NoKeyError, USAGE),
+    (KeyringUnusableError, USAGE),
     (StoreError, 1),
     (Malformed, 1),
 )
@@ -62,17 +64,28 @@ def run(work: Coroutine[Any, Any, int]) -> int:
     Raises:
         Failure: it failed for a reason that a user can do something about.
     """
-    known = tuple(cause for cause, _ in _CODES)
     try:
-        return asyncio.run(work)
-    except known as error:
-        code = next(code for cause, code in _CODES if isinstance(error, cause))
-        raise Failure(str(error), code) from None
+        with failures():
+            return asyncio.run(work)
     except BrokenPipeError:
         # The reader of a pipe has left; what it wanted, it has.
         with contextlib.suppress(OSError):
             sys.stdout.close()
         return DONE
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Turn what a user can do something about into a sentence and the exit code of its cause.
+
+    Raises:
+        Failure: the block failed for such a reason.
+    """
+    try:
+        yield
+    except tuple(cause for cause, _ in _CODES) as error:
+        code = next(code for cause, code in _CODES if isinstance(error, cause))
+        raise Failure(str(error), code) from None
 
 
 @asynccontextmanager

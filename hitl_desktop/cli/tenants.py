@@ -8,8 +8,10 @@ from hitl_desktop.cli.output import print_json
 from hitl_desktop.cli.running import DONE, backend, json_option, run, tenant_option
 from hitl_desktop.cli.tenants_acl import acl, revoke_users
 from hitl_desktop.cli.tenants_adopt import adopt
+from hitl_desktop.cli.tenants_forget import forget
 from hitl_desktop.cli.tenants_gateway import gateway, gateway_token
 from hitl_desktop.cli.tenants_import import import_tenants
+from hitl_desktop.cli.tenants_login import login, logout
 from hitl_desktop.services.errors import ServiceError
 from hitl_desktop.session import Backend, open_session
 from hitl_desktop.tenancy import validate_tenant
@@ -28,12 +30,14 @@ Migrate from single-tenant keys: stop the agents, look with
 \b
 Add one: put it into ALLOWED_TENANTS of agents and reviewers, and give it
   users on the server with `tenants acl acme-corp` (the chart makes them for
-  each tenant in its list).
+  each tenant in its list). Each reviewer keeps the password with
+  `tenants login acme-corp`.
 
 \b
 Remove one: take it out of ALLOWED_TENANTS, and its users off the server with
   `tenants revoke acme-corp`. What it has on the server stays until its
-  administrator deletes it.
+  administrator deletes it, what a reviewer's machine has until
+  `tenants forget acme-corp`.
 """
 
 
@@ -92,7 +96,10 @@ def _print(row: dict[str, Any]) -> None:
 
 tenants.add_command(acl)
 tenants.add_command(adopt)
+tenants.add_command(forget)
 tenants.add_command(gateway)
 tenants.add_command(gateway_token)
 tenants.add_command(import_tenants)
+tenants.add_command(login)
+tenants.add_command(logout)
 tenants.add_command(revoke_users)

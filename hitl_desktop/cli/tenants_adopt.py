@@ -29,15 +29,16 @@ _REASONS = {
 def adopt(tenant: str, *, execute: bool, as_json: bool) -> int:
     """Give TENANT all that single-tenant mode left without a prefix.
 
-    Stop the agents first. Each key is copied; when all copies are there and equal, each original is compared once more
-    and deleted in the same step. After a kill, the same command goes on where it stopped. Exit code 5: some keys need
-    an answer first, and nothing was deleted.
+    HITL_REDIS_URL must be an administrator's. Stop the agents first. Each key is copied; when all copies are there and
+    equal, each original is compared once more and deleted in the same step. After a kill, the same command goes on
+    where it stopped. Exit code 5: some keys need an answer first, and nothing was deleted.
     """
     return run(_adopt(tenant, execute=execute, as_json=as_json))
 
 
 async def _adopt(tenant: str, *, execute: bool, as_json: bool) -> int:
     async with backend() as servers, open_session(servers, tenant, live=False) as session:
+        servers.credentials.leave_alone()
         plan = await session.adoption.plan()
         documents = await _documents(session, execute=False)
         kinds, open_questions, moved = plan.kinds, plan.conflicts, False

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from hitl_desktop.services.errors import Malformed, Refused, ServiceError, Unavailable
+from hitl_desktop.tenancy import TenantContext
 
 ANSWER_WITHIN = 5.0
 """Seconds in which the knowledge store must answer."""
@@ -139,11 +140,19 @@ def _by_cause(error: Exception, store: str) -> ServiceError:
 
 def _by_status(status: int, reason: str, store: str) -> ServiceError:
     if status in {401, 403}:
-        return Refused(f"{store} refused access, so nothing was found; decisions are not affected, check its password.")
+        return _refused_access(store)
     shown = " ".join(reason.split())[:_REASON_SHOWN].rstrip(".")
     if status == _MANY_REQUESTS or status >= _SERVER_FAULT:
         return Unavailable(f"{store} failed ({shown}); decisions are not affected, search again later.")
     return Refused(f"{store} refused the request ({shown}); decisions are not affected, check its address and version.")
+
+
+def _refused_access(store: str) -> Refused:
+    refused = f"{store} refused access, so nothing was found; decisions are not affected"
+    if not TenantContext.is_set():
+        return Refused(f"{refused}, check its password.")
+    tenant_id = TenantContext.get_current_tenant()
+    return Refused(f"{refused}, give it the right token with `hitl-desktop tenants login {tenant_id} --chroma`.")
 
 
 def _unavailable(store: str) -> Unavailable:

@@ -1,7 +1,7 @@
 """The connection to one tenant's Redis: retries off, bounded waits, errors typed by cause."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,8 +20,10 @@ from hitl_desktop.services.errors import (
     TakesNoWrites,
     Unavailable,
 )
+from hitl_desktop.services.login import AtConnecting, Credentials, log_in, of_address, without_login
 from hitl_desktop.services.scripting import Scripting, is_missing, is_unrun
 from hitl_desktop.services.scripts import Script
+from hitl_desktop.tenancy import TenantContext
 
 ANSWER_WITHIN = 5.0
 """Seconds in which the server must answer; a blocking read must ask for less."""
@@ -38,9 +40,9 @@ _DENIED_INSIDE = (
 class Connection:
     """A narrow way to one Redis-compatible server: commands by name, scripts by their text, never a raw client."""
 
-    def __init__(self, client: Redis, address: str, *, functions_first: bool = False) -> None:
+    def __init__(self, client: Redis, address: str, is_named: Callable[[], bool]) -> None:
         self._client = client
-        self._scripting = Scripting(client, functions_first=functions_first)
+        self._scripting = Scripting(client, is_named)
         self.address = address
 
     async def read(self, *command: bytes | str | float) -> Any:
@@ -125,23 +127,29 @@ class Connection:
 
 
 @asynccontextmanager
-async def connect(url: str) -> AsyncIterator[Connection]:
+async def connect(url: str, credentials: Credentials = of_address) -> AsyncIterator[Connection]:
     """Yield a connection to the server at `url` (redis, rediss or unix); connecting happens at the first command.
+
+    `credentials` are asked at each connecting who logs in; the user name and password of `url` count where they return
+    None.
 
     redis-py repeats a command up to ten times after a lost connection, which doubles every write that did run: retries
     are off here, and whoever may repeat does so by id.
     """
+    login = AtConnecting(credentials, url)
     client: Redis = Redis.from_url(
-        url,
+        without_login(url),
         protocol=2,
         retry=Retry(NoBackoff(), 0),
         socket_timeout=ANSWER_WITHIN,
         socket_connect_timeout=ANSWER_WITHIN,
         socket_read_size=_READ_SIZE,
         driver_info=None,
+        credential_provider=login,
+        redis_connect_func=log_in,
     )
     try:
-        yield Connection(client, shown_address(url), functions_first=bool(urlsplit(url).username))
+        yield Connection(client, shown_address(url), lambda: login.is_named)
     finally:
         await client.aclose(close_connection_pool=True)
 
@@ -219,4 +227,8 @@ def _not_permitted(address: str, text: str) -> Refused:
 
 
 def _wrong_password(address: str) -> Refused:
-    return Refused(f"The server at {address} refused the user name or password; nothing was read or written.")
+    refused = f"The server at {address} refused the user name or password; nothing was read or written"
+    if not TenantContext.is_set():
+        return Refused(f"{refused}, check HITL_REDIS_URL or REDIS_PASSWORD.")
+    tenant_id = TenantContext.get_current_tenant()
+    return Refused(f"{refused}, give it the right ones with `hitl-desktop tenants login {tenant_id}`.")

@@ -6,7 +6,7 @@ nothing, so trying the other doubles nothing.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import Any
 
@@ -28,11 +28,12 @@ class _Way(Enum):
 
 
 class Scripting:
-    """Runs scripts on one connection, the way that its user may."""
+    """Runs scripts on one connection, the way that its user may; `is_named` says whether it is not the default one."""
 
-    def __init__(self, client: Redis, *, functions_first: bool) -> None:
+    def __init__(self, client: Redis, is_named: Callable[[], bool]) -> None:
         self._client = client
-        self._way = _Way.FUNCTION if functions_first else _Way.SCRIPT
+        self._is_named = is_named
+        self._way: _Way | None = None
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Arguments) -> Any:
         """Run `script` once and return its reply.
@@ -65,7 +66,8 @@ class Scripting:
     def _ways(self, script: Script) -> list[_Way]:
         if not script.function:
             return [_Way.SCRIPT]
-        return sorted(_Way, key=lambda way: way is not self._way)
+        first = self._way or (_Way.FUNCTION if self._is_named() else _Way.SCRIPT)
+        return sorted(_Way, key=lambda way: way is not first)
 
     async def _run(self, way: _Way, script: Script, keys: Sequence[str], arguments: Arguments) -> Any:
         if way is _Way.FUNCTION:

@@ -9,8 +9,10 @@ from hitl_desktop.local import LocalWorkspace, LocalWorkspaceError, open_workspa
 from hitl_desktop.services.connection import shown_address
 from hitl_desktop.services.errors import NotFound, Unavailable
 from hitl_desktop.services.knowledge import connect_chroma
+from hitl_desktop.services.login import Credentials, of_address
+from hitl_desktop.session.credentials import KeptCredentials
 from hitl_desktop.settings import ANY_TENANT, Settings
-from hitl_desktop.tenancy import TenantConfig
+from hitl_desktop.tenancy import TenantConfig, TenantNames
 
 
 class Backend:
@@ -19,6 +21,7 @@ class Backend:
     def __init__(self, settings: Settings, workspace: LocalWorkspace | None) -> None:
         self.settings = settings
         self._workspace = workspace
+        self.credentials = KeptCredentials(settings.profile)
         self._chroma: Any = None
         self._offline = False
         self._switched: list[Callable[[bool], None]] = []
@@ -71,6 +74,12 @@ class Backend:
         """Where Redis is."""
         return self.settings.redis_url or (self._workspace.redis_url if self._workspace else "")
 
+    def credentials_for(self, names: TenantNames) -> Credentials:
+        """Return what a connection of this tenant asks who logs in; in a local workspace nobody needs to."""
+        if self.settings.is_embedded or names.tenant_id is None:
+            return of_address
+        return self.credentials.for_redis(names, self.redis_url)
+
     async def record_tenant(self, tenant_id: str) -> None:
         """Record a tenant in the local workspace; nothing to do for a configured server.
 
@@ -94,7 +103,7 @@ class Backend:
             raise Unavailable(str(error)) from None
 
     async def chroma(self) -> Any:
-        """Return the Chroma client, the same for all sessions.
+        """Return the Chroma client that is the same for all sessions, without any tenant's token.
 
         Raises:
             NotFound: there is none: not configured, or the local one is another process's.

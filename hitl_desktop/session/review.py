@@ -21,6 +21,7 @@ from hitl_desktop.services.health import Health
 from hitl_desktop.services.history import History
 from hitl_desktop.services.knowledge import KnowledgeResults, KnowledgeStore
 from hitl_desktop.session.backend import Backend
+from hitl_desktop.session.library import Library, open_library
 from hitl_desktop.session.outbox import OutboxDesk, Words
 from hitl_desktop.session.workers import Workers
 from hitl_desktop.store.errors import StoreError
@@ -45,8 +46,14 @@ class ReviewSession:
     """
 
     def __init__(
-        self, backend: Backend, names: TenantNames, connection: Connection, stream: Connection, disk: StoreThread
+        self,
+        backend: Backend,
+        names: TenantNames,
+        connections: tuple[Connection, Connection],
+        library: Library,
+        disk: StoreThread,
     ) -> None:
+        connection, stream = connections
         self.tenant_id = names.tenant_id
         self.reviewer = backend.settings.reviewer
         self.address = backend.place
@@ -57,6 +64,7 @@ class ReviewSession:
         self.health = Health(connection, names)
         self._backend = backend
         self._names = names
+        self._library = library
         self._disk = disk
         self._gates = Gates(connection, names)
         self._events = Events(stream, names)
@@ -298,7 +306,7 @@ class ReviewSession:
             ServiceError: it cannot be reached.
         """
         bases = (self._backend.settings.documents_collection, "asdlc_specs")
-        return KnowledgeStore(await self._backend.chroma(), self._names, bases)
+        return KnowledgeStore(await self._library.client(), self._names, bases)
 
     async def search(self, text: str) -> KnowledgeResults:
         """Return the tenant's documents that hold every word of `text`, then those that come near its meaning.
@@ -341,10 +349,12 @@ async def open_session(
     scope = nullcontext() if chosen is None else TenantContext.tenant_scope(chosen, config.allowed_tenants)
     async with AsyncExitStack() as stack:
         stack.enter_context(scope)
-        connection = await stack.enter_async_context(connect(backend.redis_url))
-        stream = await stack.enter_async_context(connect(backend.redis_url))
+        credentials = backend.credentials_for(names)
+        connection = await stack.enter_async_context(connect(backend.redis_url, credentials))
+        stream = await stack.enter_async_context(connect(backend.redis_url, credentials))
+        library = await stack.enter_async_context(open_library(backend, names))
         disk = await stack.enter_async_context(open_store(backend.settings, names))
-        session = ReviewSession(backend, names, connection, stream, disk)
+        session = ReviewSession(backend, names, (connection, stream), library, disk)
         if not live:
             yield session
             return

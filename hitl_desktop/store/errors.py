@@ -5,7 +5,9 @@ StoreError
 ├── WrongKeyError     the key does not open the file
 ├── DamagedError      the file is no longer a whole database
 ├── TooNewError       a newer version of the application has written it
-└── StoreFullError    the disk is full or cannot be written
+├── StoreFullError    the disk is full or cannot be written
+├── UndeliveredError  it holds decisions that would be lost
+└── InUseError        another process has it open
 """
 
 
@@ -31,3 +33,11 @@ class TooNewError(StoreError):
 
 class StoreFullError(StoreError):
     """The disk is full, or the file cannot be written."""
+
+
+class UndeliveredError(StoreError):
+    """It holds, or may hold, decisions that were not delivered."""
+
+
+class InUseError(StoreError):
+    """Another process has the file open."""

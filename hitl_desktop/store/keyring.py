@@ -3,6 +3,8 @@
 import secrets
 
 _SERVICE = "hitl-desktop"
+_RECOMMENDED = 1
+"""The lowest priority of what the keyring package recommends; below are those that keep files of their own."""
 
 
 class KeyringUnusableError(Exception):
@@ -32,6 +34,8 @@ def prove_keyring() -> str:
         raise KeyringUnusableError(f"{what}: unlock or install one, or set HITL_KEY_FILE.") from None
     if not kept:
         raise KeyringUnusableError(f"The keyring ({name}) does not keep what it is given.")
+    if keyring.get_keyring().priority < _RECOMMENDED:
+        raise KeyringUnusableError(f"The keyring ({name}) is none of an operating system, and may be a plain file.")
     return name
 
 

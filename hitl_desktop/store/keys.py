@@ -83,21 +83,19 @@ class Keys:
         return key
 
     def destroy(self, names: TenantNames) -> None:
-        """Destroy the tenant's data key: what it encrypted can never be read again.
+        """Destroy the tenant's data keys, present and former: what they encrypted can never be read again.
 
         Raises:
             NoKeyError: the keyring has it and cannot be used.
         """
-        wrapped = self._wrapped(names)
-        if wrapped.exists():
+        for wrapped in self._folder.glob(f"{names.file_stem}.*key"):  # its own, and those of files moved aside
             wrapped.write_bytes(secrets.token_bytes(wrapped.stat().st_size))
             wrapped.unlink()
-        if self._wraps:
-            return
         try:
             forget_secret(names.data_key_entry(self._store_id))
         except KeyringUnusableError as error:
-            raise NoKeyError(str(error)) from None
+            if not self._wraps:  # else there was none, or an old one that no file needs
+                raise NoKeyError(str(error)) from None
 
     @property
     def _wraps(self) -> bool:

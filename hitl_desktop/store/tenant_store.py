@@ -133,24 +133,6 @@ def kept_tenants(settings: Settings) -> tuple[str | None, ...]:
     return tuple(found)
 
 
-def remove_store(settings: Settings, names: TenantNames) -> bool:
-    """Destroy the tenant's key and then its files; return whether there were any.
-
-    Raises:
-        StoreError: the keyring or the disk keeps some of it.
-    """
-    folder = settings.stores_dir
-    if not folder.exists():
-        return False
-    with sorted_out(folder), _locked(folder, names):
-        _keys(settings).destroy(names)
-        left = [path for path in folder.iterdir() if path.name.split(".")[0] == names.file_stem]
-        for path in left:
-            if path.suffix != ".lock":
-                path.unlink(missing_ok=True)
-        return any(path.suffix == ".db" for path in left)
-
-
 def open_tenant_store(settings: Settings, names: TenantNames) -> TenantStore:
     """Open the tenant's file, moving aside what cannot be used. Blocks: on the disk, on the keyring, on a person.
 
@@ -161,8 +143,8 @@ def open_tenant_store(settings: Settings, names: TenantNames) -> TenantStore:
     try:
         with sorted_out(folder):
             _make_private(folder, settings.state_dir)
-            keys = _keys(settings)
-            with _locked(folder, names):
+            keys = keys_of(settings)
+            with locked(folder, names):
                 return _open(folder / f"{names.file_stem}.db", names, keys)
     except NoKeyError as error:
         return TenantStore(open_database(MEMORY, bytes(KEY_BYTES)), MEMORY, str(error))
@@ -270,7 +252,12 @@ def _files(path: Path) -> list[Path]:
     return [found for suffix in _SUFFIXES if (found := path.with_name(stem + suffix)).exists()]
 
 
-def _keys(settings: Settings) -> Keys:
+def keys_of(settings: Settings) -> Keys:
+    """Return the data keys of the settings' folder of stores, which exists.
+
+    Raises:
+        OSError: the folder cannot be read or written.
+    """
     folder = settings.stores_dir
     named = folder / "store-id"
     if not named.exists():
@@ -284,7 +271,8 @@ def _make_private(folder: Path, state_dir: Path) -> None:
         part.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def _locked(folder: Path, names: TenantNames) -> Any:
+def locked(folder: Path, names: TenantNames) -> Any:
+    """Return a lock that keeps other processes from opening the tenant's file anew."""
     from filelock import FileLock
 
     return FileLock(folder / f"{names.file_stem}.lock", timeout=_LOCKED_WITHIN, mode=0o600)

@@ -45,11 +45,26 @@ class WindowStore:
         """
         used = tuple(window.tenant_id for window in windows if window.tenant_id)
         recent = tuple(dict.fromkeys((*used, *self._read().recent_tenants)))[:_REMEMBERED]
+        self._write(_Windows(windows, recent))
+
+    def forget(self, tenant_id: str) -> None:
+        """Remember neither a window of this tenant nor that it was worked for.
+
+        Raises:
+            OSError: the state folder cannot be written.
+        """
+        known = self._read()
+        windows = tuple(window for window in known.windows if window.tenant_id != tenant_id)
+        recent = tuple(other for other in known.recent_tenants if other != tenant_id)
+        if (windows, recent) != (known.windows, known.recent_tenants):
+            self._write(_Windows(windows, recent))
+
+    def _write(self, content: _Windows) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = self._path.with_suffix(".new")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(_document(windows, recent).encode())
+            file.write(_document(content.windows, content.recent_tenants).encode())
             file.flush()
             os.fsync(file.fileno())
         draft.replace(self._path)

@@ -3,7 +3,7 @@
 What stands here is also for services beside the application; importing it brings the standard library alone.
 """
 
-from hitl_desktop.tenancy.context import TenantContext, require_tenant
+from hitl_desktop.tenancy.context import TenantContext, refuse_other_tenant, require_tenant
 from hitl_desktop.tenancy.errors import (
     TenancyError,
     TenantMismatchError,
@@ -33,6 +33,7 @@ __all__ = [
     "get_tenant_prefixed_key",
     "inject_tenant_into_event",
     "process_event_with_tenant",
+    "refuse_other_tenant",
     "require_tenant",
     "validate_tenant",
 ]

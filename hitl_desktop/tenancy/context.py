@@ -99,6 +99,17 @@ def require_tenant(bound: str | None) -> None:
     raise TenantMismatchError(bound, current)
 
 
+def refuse_other_tenant(bound: str) -> None:
+    """Check that the running code does not run for another tenant than `bound`, which its caller has named.
+
+    Raises:
+        TenantMismatchError: it does.
+    """
+    current = _current.get()
+    if current is not None and current != bound:
+        raise TenantMismatchError(bound, current)
+
+
 def _is_legal(tenant_id: str) -> bool:
     try:
         parse_tenant_id(tenant_id)

@@ -123,6 +123,14 @@ class TenantNames:
         """The service and user name under which this tenant's credentials stand in the operating system's keyring."""
         return _SERVICE, "single-tenant" if self.tenant_id is None else f"tenant:{_caseless(self.tenant_id)}"
 
+    def credentials_entry(self, profile: str) -> tuple[str, str]:
+        """Return where in the keyring this tenant's credentials stand under one profile of the settings, "" for none.
+
+        Each profile has its own servers, and a tenant may be on several of them.
+        """
+        service, user = self.keyring_entry
+        return service, f"{user}:profile:{profile}" if profile else user
+
     def data_key_entry(self, store_id: str) -> tuple[str, str]:
         """Return where in the keyring the key of this tenant's data in one folder of stores stands.
 

@@ -16,7 +16,7 @@ from hitl_desktop.cli import main
 from hitl_desktop.services.connection import connect
 from hitl_desktop.services.gates import Gates
 from hitl_desktop.tenancy import TenantNames
-from tests import processes
+from tests import keyrings, processes
 from tests.gates import PREFIX, TENANT, decision, gate_request
 from tests.servers import Server
 
@@ -222,3 +222,17 @@ def test_whatever_stands_there_is_copied_whole(
 async def run(*arguments: str) -> int:
     """Run a verb in a thread, since it has a loop of its own."""
     return await asyncio.to_thread(main, arguments)
+
+
+def test_it_is_done_as_the_address_says_whoever_is_logged_in(
+    valkey: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(single_tenant(valkey))
+    passwords = keyrings.make_users(valkey, TENANT)
+    valkey.run("ACL", "SETUSER", "root", "on", ">root", "~*", "&*", "+@all")
+    monkeypatch.setenv("HITL_REDIS_URL", valkey.url.replace("//", "//root:root@"))
+    with keyrings.used(keyrings.Asked()):
+        keyrings.log_in(TENANT, valkey.url, passwords[TENANT])
+        assert main(["tenants", "adopt", TENANT, "--execute"]) == 0
+    assert "All of it is" in capsys.readouterr().out
+    assert valkey.run("EXISTS", f"{PREFIX}:events") == 1

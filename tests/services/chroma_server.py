@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 START_WITHIN = 60.0
 
@@ -99,3 +100,38 @@ async def impostor(status: str | None, body: str = "{}") -> AsyncIterator[Impost
     there = Impostor(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     async with server:
         yield there
+
+
+@asynccontextmanager
+async def recorded(url: str) -> AsyncIterator[Impostor]:
+    """Pass each request on to the server at `url`, one a connection, and keep its head."""
+    place = urlsplit(url)
+    relaying: set[asyncio.Task[None] | None] = set()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        relaying.add(asyncio.current_task())
+        head = await reader.readuntil(b"\r\n\r\n")
+        there.requests.append(head.decode())
+        length = next((line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), b":0")
+        body = await reader.readexactly(int(length.partition(b":")[2]))
+        answers, asks = await asyncio.open_connection(place.hostname, place.port)
+        asks.write(head.replace(b"keep-alive", b"close") + body)
+        writer.write(await answers.read())
+        for end in (asks, writer):
+            end.close()
+            await end.wait_closed()
+
+    server = await asyncio.start_server(relay, "127.0.0.1", 0)
+    there = Impostor(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    async with server:
+        yield there
+        await asyncio.gather(*filter(None, relaying))
+
+
+def sent(there: Impostor, header: str) -> set[tuple[str, ...]]:
+    """Return the values of `header` in each request."""
+    heads = [request.split("\r\n")[1:] for request in there.requests]
+    return {
+        tuple(line.partition(":")[2].strip() for line in head if line.lower().startswith(f"{header.lower()}:"))
+        for head in heads
+    }

@@ -1,5 +1,6 @@
 import re
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -40,6 +41,7 @@ def test_no_two_tenants_share_a_name(
     assert first.collection(base_a) != second.collection(base_b)
     assert first.keyring_entry != second.keyring_entry
     assert first.file_stem != second.file_stem
+    assert first.redis_user("reviewer") != second.redis_user("reviewer")
     assert TenantNames(None).file_stem not in {first.file_stem, second.file_stem}
     assert TenantNames(None).keyring_entry not in {first.keyring_entry, second.keyring_entry}
 
@@ -87,3 +89,21 @@ def test_a_collection_has_its_base_for_its_own_tenant_alone() -> None:
     for name in ("", "acme", "acme_", "acme_é", "acme_a/b", "acme_x\n", "ACME_docs", " acme_docs", "docs", "acme_a..b"):
         assert names["acme"].base_of_collection(name) is None
     assert TenantNames(None).base_of_collection("docs") == "docs"
+
+
+def test_each_tenant_has_a_user_for_each_role() -> None:
+    assert TenantNames("acme-corp").redis_user("reviewer") == "acme-corp-reviewer"
+    with pytest.raises(ValueError, match="only a tenant"):
+        TenantNames(None).redis_user("reviewer")
+
+
+profiles = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", fullmatch=True) | st.just("")
+
+
+@given(ids, ids, profiles, profiles, st.from_regex(r"[0-9a-f]{16}", fullmatch=True))
+def test_no_two_entries_of_the_keyring_meet(one: str, other: str, a: str, b: str, store_id: str) -> None:
+    assume((one, a) != (other, b))
+    first, second = TenantNames(one), TenantNames(other)
+    assert first.credentials_entry(a) != second.credentials_entry(b)
+    assert second.data_key_entry(store_id) not in {first.credentials_entry(a), second.credentials_entry(b)}
+    assert TenantNames(None).credentials_entry(a) not in {first.credentials_entry(a), second.credentials_entry(b)}

@@ -16,7 +16,7 @@ from hitl_desktop.services.tenant_redis.replies import SHAPES, unprefixing
 from hitl_desktop.services.tenant_redis.rewriting import Rewriters
 from hitl_desktop.services.tenant_redis.script import Scripts, TenantLock, TenantScript, Text
 from hitl_desktop.settings import read_naming
-from hitl_desktop.tenancy import TenantNames, TenantNotSetError, require_tenant, validate_tenant
+from hitl_desktop.tenancy import TenantNames, TenantNotSetError, refuse_other_tenant, validate_tenant
 
 
 class TenantRedis(Redis):
@@ -32,8 +32,8 @@ class TenantRedis(Redis):
     subscriptions as well, and names in replies come back as the caller wrote them. What cannot be rewritten safely is
     refused with CommandRefusedError before anything is sent: commands without a key but for a few that are harmless,
     commands that are not known, options that name keys by a pattern (SORT's BY and GET), EVAL and FCALL, and whatever
-    would give away a connection. SCAN without a pattern gets the tenant's. Every command checks that the running code
-    runs for `tenant`, as all services do: set the tenant with `TenantContext.tenant_scope` first.
+    would give away a connection. SCAN without a pattern gets the tenant's. `tenant` is named here, so the code
+    that uses it needs no TenantContext; where it has one, of another tenant, every command is refused.
 
     This wall is against mistakes. A registered script gets its KEYS prefixed; keys that it builds itself, or takes from
     its arguments, are the server's ACL to stop, so give each tenant a user of its own.
@@ -125,7 +125,7 @@ class _BoundRedis(TenantRedis):
             TenancyError: the running code does not run for this tenant.
             redis.RedisError: as redis-py raises it.
         """
-        require_tenant(self._tenant_id)
+        refuse_other_tenant(self._tenant_id)
         return await self._redis.execute_command(*self._rewrite(args), **options)
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> TenantPipeline:  # noqa: FBT001, FBT002 - redis-py's own
@@ -150,7 +150,7 @@ class _BoundRedis(TenantRedis):
 
     async def run_script(self, text: Text, keys: Sequence[Any], arguments: Iterable[Any]) -> Any:
         """Run a script as one that is registered, and return its reply."""
-        require_tenant(self._tenant_id)
+        refuse_other_tenant(self._tenant_id)
         return await self._scripts[text]([self._prefix.put(key) for key in keys], arguments, self._redis)
 
     def lock(self, name: Any, *args: Any, lock_class: Any = None, **options: Any) -> TenantLock:

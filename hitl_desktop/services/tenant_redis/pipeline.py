@@ -9,7 +9,7 @@ from hitl_desktop.services.tenant_redis.errors import CommandRefusedError, NotHa
 from hitl_desktop.services.tenant_redis.prefix import Prefix
 from hitl_desktop.services.tenant_redis.rewriting import Rewriters
 from hitl_desktop.services.tenant_redis.script import Scripts, TenantScript, Text
-from hitl_desktop.tenancy import require_tenant
+from hitl_desktop.tenancy import refuse_other_tenant
 
 _TOLD = frozenset({"explicit_transaction", "is_transaction", "watching"})
 
@@ -48,7 +48,7 @@ class TenantPipeline(Pipeline):
             CommandRefusedError: the command cannot be kept within the tenant.
             TenancyError: the running code does not run for this tenant.
         """
-        require_tenant(self._tenant_id)
+        refuse_other_tenant(self._tenant_id)
         pipeline, call = self._pipeline, self._rewrite(args)
         if (pipeline.watching or call[0] == "WATCH") and not pipeline.explicit_transaction:
             return pipeline.immediate_execute_command(*call, **options)
@@ -57,13 +57,13 @@ class TenantPipeline(Pipeline):
 
     def pipeline_execute_command(self, *args: Any, **options: Any) -> "TenantPipeline":
         """Queue a command, as `execute_command` does."""
-        require_tenant(self._tenant_id)
+        refuse_other_tenant(self._tenant_id)
         self._pipeline.pipeline_execute_command(*self._rewrite(args), **options)
         return self
 
     async def immediate_execute_command(self, *args: Any, **options: Any) -> Any:
         """Send a command at once and return its reply; otherwise as `execute_command`."""
-        require_tenant(self._tenant_id)
+        refuse_other_tenant(self._tenant_id)
         return await self._pipeline.immediate_execute_command(*self._rewrite(args), **options)
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:  # noqa: FBT001, FBT002 - redis-py's own
@@ -72,13 +72,13 @@ class TenantPipeline(Pipeline):
         Raises:
             TenancyError: the running code does not run for this tenant.
         """
-        require_tenant(self._tenant_id)
+        refuse_other_tenant(self._tenant_id)
         replies: list[Any] = await self._pipeline.execute(raise_on_error)
         return replies
 
     async def run_script(self, text: Text, keys: Sequence[Any], arguments: Iterable[Any]) -> Any:
         """Queue a script as one that is registered, or, while the pipeline watches, run it."""
-        require_tenant(self._tenant_id)
+        refuse_other_tenant(self._tenant_id)
         reply = await self._scripts[text]([self._prefix.put(key) for key in keys], arguments, self._pipeline)
         return self if reply is self._pipeline else reply
 

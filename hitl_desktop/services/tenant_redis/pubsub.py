@@ -8,7 +8,7 @@ from redis.asyncio.client import PubSub
 
 from hitl_desktop.services.tenant_redis.errors import NotHandedOutError
 from hitl_desktop.services.tenant_redis.prefix import Prefix
-from hitl_desktop.tenancy import require_tenant
+from hitl_desktop.tenancy import refuse_other_tenant
 
 _PATTERNS = frozenset({"PSUBSCRIBE", "PUNSUBSCRIBE"})
 _OF_PATTERNS = frozenset({"psubscribe", "punsubscribe"})
@@ -91,42 +91,42 @@ class TenantPubSub:
 
     async def connect(self) -> None:
         """Connect, where there is no connection."""
-        require_tenant(self._tenant_id)
+        refuse_other_tenant(self._tenant_id)
         await self._pubsub.connect()
 
     async def subscribe(self, *channels: Any, **handlers: Callable[[Any], Any]) -> None:
         """Subscribe to channels; a handler gets the message that no caller then sees."""
-        require_tenant(self._tenant_id)
+        refuse_other_tenant(self._tenant_id)
         await self._pubsub.subscribe(*channels, **handlers)
 
     async def psubscribe(self, *patterns: Any, **handlers: Callable[[Any], Any]) -> None:
         """Subscribe to patterns of this tenant's channels."""
-        require_tenant(self._tenant_id)
+        refuse_other_tenant(self._tenant_id)
         await self._pubsub.psubscribe(*patterns, **handlers)
 
     async def ssubscribe(self, *channels: Any, **handlers: Callable[[Any], Any]) -> None:
         """Subscribe to shard channels."""
-        require_tenant(self._tenant_id)
+        refuse_other_tenant(self._tenant_id)
         await self._pubsub.ssubscribe(*channels, **handlers)
 
     async def unsubscribe(self, *channels: Any) -> None:
         """Unsubscribe from channels, or from all."""
-        require_tenant(self._tenant_id)
+        refuse_other_tenant(self._tenant_id)
         await self._pubsub.unsubscribe(*channels)
 
     async def punsubscribe(self, *patterns: Any) -> None:
         """Unsubscribe from patterns, or from all."""
-        require_tenant(self._tenant_id)
+        refuse_other_tenant(self._tenant_id)
         await self._pubsub.punsubscribe(*patterns)
 
     async def sunsubscribe(self, *channels: Any) -> None:
         """Unsubscribe from shard channels, or from all."""
-        require_tenant(self._tenant_id)
+        refuse_other_tenant(self._tenant_id)
         await self._pubsub.sunsubscribe(*channels)
 
     async def ping(self, message: Any = None) -> None:
         """Send PING; the answer comes as a message."""
-        require_tenant(self._tenant_id)
+        refuse_other_tenant(self._tenant_id)
         await self._pubsub.ping(message)
 
     async def get_message(
@@ -135,15 +135,15 @@ class TenantPubSub:
         timeout: float | None = 0.0,  # noqa: ASYNC109 - redis-py's own
     ) -> Any:
         """Return the next message; None if there is none after `timeout` seconds, or a handler took it."""
-        require_tenant(self._tenant_id)
+        refuse_other_tenant(self._tenant_id)
         return await self._pubsub.get_message(ignore_subscribe_messages, timeout)
 
     async def listen(self) -> AsyncIterator[Any]:
         """Yield messages as long as there is a subscription."""
-        require_tenant(self._tenant_id)
+        refuse_other_tenant(self._tenant_id)
         async for message in self._pubsub.listen():
             yield message
-            require_tenant(self._tenant_id)
+            refuse_other_tenant(self._tenant_id)
 
     async def run(
         self,
@@ -152,7 +152,7 @@ class TenantPubSub:
         poll_timeout: float = 1.0,
     ) -> None:
         """Pass messages to their handlers until cancelled; each subscription must have one."""
-        require_tenant(self._tenant_id)
+        refuse_other_tenant(self._tenant_id)
         if exception_handler is None:
             await self._pubsub.run(poll_timeout=poll_timeout)
             return

@@ -18,7 +18,7 @@ from hitl_desktop.tenancy import (
     TenantNotSetError,
 )
 from tests.servers import Server
-from tests.services.tenant_redis.clients import OTHER, client, clients
+from tests.services.tenant_redis.clients import OTHER, TENANT, client, clients
 
 OTHERS_KEY = f"tenant:{OTHER}:asdlc:k"
 
@@ -282,18 +282,20 @@ async def test_every_call_checks_for_whom_it_runs(server: Server) -> None:
                     await call()
             with pytest.raises(TenantMismatchError):
                 pipeline.get("k")
-        before = TenantContext.set_tenant("acme-corp")
-        TenantContext.clear()
-        for call in calls:
-            with pytest.raises(TenantNotSetError):
-                await call()
-        TenantContext.reset(before)
         with pytest.raises(TenantMismatchError):
             await theirs.get("k")
         # Closing is always possible.
         with TenantContext.tenant_scope(OTHER):
             await subscriptions.aclose()
             await pipeline.reset()
+
+
+async def test_a_script_that_names_its_tenant_needs_no_context(server: Server) -> None:
+    TenantContext.clear()
+    async with clients(server) as (ours, theirs):
+        await ours.set("k", "1")
+        assert await theirs.get("k") is None
+        assert server.run("KEYS", "*") == [f"tenant:{TENANT}:k".encode()]
 
 
 async def test_listening_stops_where_the_tenant_changes(server: Server) -> None:
