@@ -1,5 +1,8 @@
 """What other code than the application's does with TenantRedis, on a few names; some are the full ones of others."""
 
+import pytest
+
+from hitl_desktop.tenancy import TenantMismatchError
 from tests.isolation.model import Model
 from tests.isolation.walk import Step, Walk
 
@@ -102,6 +105,19 @@ async def ask_for_anothers_keys(walk: Walk, model: Model) -> None:
         assert [await client.hgetall(name) for name in ids] == [{}] * len(ids)
 
 
+async def use_anothers_client(walk: Walk, model: Model) -> None:
+    """Take hold of a client that is bound to another tenant, as code does that mixes two up."""
+    base, text = _base(walk, "s"), model.text()
+    for other in walk.others(model):
+        client, ears = walk.clients[other.tenant], walk.ears[other.tenant]
+        script = client.register_script("return redis.call('SET', KEYS[1], ARGV[1])")
+        for attempt in (client.get(base), client.set(base, text), script([base], [text]), ears.subscribe(base)):
+            with pytest.raises(TenantMismatchError):
+                await attempt
+        with pytest.raises(TenantMismatchError):
+            client.pipeline().set(base, text)
+
+
 STEPS: dict[Step, float] = {
     set_and_get: 4,
     read_many: 2,
@@ -114,4 +130,5 @@ STEPS: dict[Step, float] = {
     run_a_script: 3,
     publish: 3,
     ask_for_anothers_keys: 1,
+    use_anothers_client: 1,
 }

@@ -5,7 +5,7 @@ import contextlib
 import contextvars
 import io
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +93,12 @@ class Place:
 
         empty = contextvars.Context()
         return await asyncio.get_running_loop().run_in_executor(None, empty.run, call)
+
+
+def files() -> Iterator[Path]:
+    """Return every file under the account's home: state, caches, settings, logs."""
+    everything = (Path(folder) / name for folder, _, names in os.walk(Path.home()) for name in names)
+    return (path for path in everything if path.is_file())
 
 
 def settle_in(monkeypatch: pytest.MonkeyPatch, server: Server, layout: KeyLayout, *tenants: str) -> None:

@@ -20,6 +20,7 @@ from hitl_desktop.services.knowledge import NewDocument
 from hitl_desktop.session import ReviewSession
 from hitl_desktop.store.tenant_log import TenantLog
 from hitl_desktop.sync.monitor import Phase
+from hitl_desktop.tenancy import TenantContext, TenantMismatchError
 from tests.gates import decision, gate_request
 from tests.isolation.model import Asked, Model, Row
 from tests.isolation.place import REVIEWER
@@ -184,6 +185,17 @@ async def reach_for_anothers_gate(walk: Walk, model: Model) -> None:
         await session.decide(own._replace(request_id=name), Verdict.APPROVED)
 
 
+async def use_anothers_session(walk: Walk, model: Model) -> None:
+    """Take hold of a session that is bound to another tenant, as code does that mixes two up."""
+    other = walk.random.choice(walk.others(model))
+    with TenantContext.tenant_scope(other.tenant):
+        session = await walk.session(other)
+    request = asked_for(model)
+    for attempt in (session.pending, session.count_pending, session.newest_event, lambda: session.request(request)):
+        with pytest.raises(TenantMismatchError):
+            await attempt()
+
+
 async def visit(walk: Walk, model: Model) -> None:
     """Switch a window to the tenant, follow the server until all is delivered, and switch on to another."""
     await walk.close(model)
@@ -254,6 +266,7 @@ STEPS: dict[Step, float] = {
     write_a_document: 2,
     read_the_history: 2,
     reach_for_anothers_gate: 2,
+    use_anothers_session: 1,
     visit: 2,
     leave: 1,
     hang: 1,

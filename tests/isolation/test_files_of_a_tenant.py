@@ -1,8 +1,6 @@
 """T08, on this machine: each tenant's file opens with its own key alone, and no other file holds a tenant's words."""
 
-import os
 import shutil
-from collections.abc import Iterator
 from itertools import permutations
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from hitl_desktop.store.tenant_store import open_tenant_store
 from hitl_desktop.tenancy import TenantNames
 from tests.isolation.filling import MARKS, export_of, fill
 from tests.isolation.looks import the_store
-from tests.isolation.place import Place
+from tests.isolation.place import Place, files
 
 ACME, WIDGETS = MARKS
 
@@ -37,12 +35,6 @@ def data_key(place: Place, tenant: str) -> bytes:
 
 def store_of(place: Place, tenant: str, suffix: str = ".db") -> Path:
     return place.settings.stores_dir / f"{place.names(tenant).file_stem}{suffix}"
-
-
-def files() -> Iterator[Path]:
-    """Return every file under the account's home: state, caches, settings, logs."""
-    everything = (Path(folder) / name for folder, _, names in os.walk(Path.home()) for name in names)
-    return (path for path in everything if path.is_file())
 
 
 async def test_no_file_but_an_export_holds_a_tenants_words_in_plain(plain_place: Place) -> None:
