@@ -2,22 +2,20 @@
 
 import hashlib
 import json
-import uuid
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from hitl_desktop.app.visits import Visits
 from hitl_desktop.domain.decision import Draft, Verdict
 from hitl_desktop.domain.outbox import OutboxState
 from hitl_desktop.services.encoding import GateRequest
 from hitl_desktop.services.gates import Gates
 from hitl_desktop.services.knowledge import NewDocument
 from hitl_desktop.session import ReviewSession
-from hitl_desktop.store.tenant_log import TenantLog
 from hitl_desktop.sync.monitor import Phase
+from hitl_desktop.tenancy.audit import TenantEvent
 from tests.gates import decision, gate_request
-from tests.isolation.place import REVIEWER, Place
+from tests.isolation.place import Place
 from tests.waiting import until
 
 MARKS = {"acme-corp": "quince", "widgets-inc": "medlar"}
@@ -43,16 +41,15 @@ def marked(tenant: str, number: int) -> GateRequest:
 
 
 async def fill(place: Place, tenant: str, other: str) -> list[str]:
-    """Give `tenant` one of everything; `other` is the tenant to which the window goes afterwards.
+    """Give `tenant` one of everything; `other` is the tenant from which the window comes and to which it goes.
 
     Returns:
         The ids of its gates: one decided, one in the outbox, one in conflict, one drafted, one that waits.
     """
     requests = [marked(tenant, number) for number in range(5)]
     ids = [request.request_id for request in requests]
-    visits = Visits(TenantLog(place.settings.state_dir), REVIEWER, str(uuid.uuid4()))
     async with place.session(tenant, live=True) as session:
-        await visits.entered(session)
+        await place.record(session, TenantEvent.SELECTED, other)
         for request in requests:
             assert await session.request(request)
         await session.monitor.reached(Phase.ONLINE)
@@ -60,7 +57,7 @@ async def fill(place: Place, tenant: str, other: str) -> list[str]:
         await _decide(place, tenant, session, ids)
         await session.keep_drafts({ids[DRAFTED]: Draft(reason=f"{MARKS[tenant]}-draft")})
         await session.mark_viewed((await session.open_gate(ids[DRAFTED])).gate, 0)
-        await visits.left(session, other)
+        await place.record(session, TenantEvent.LEFT, other)
     await _write_besides(place, tenant)
     exported = await place.run("outbox", "export", "--tenant", tenant, "--output", str(export_of(place, tenant)))
     assert exported.code == 0, exported

@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from hitl_desktop.services.knowledge import KnowledgeStore
 from hitl_desktop.session import Backend, ReviewSession, open_backend, open_session
 from hitl_desktop.settings import KeyLayout, Settings, read_settings
 from hitl_desktop.store.keys import write_private
+from hitl_desktop.store.tenant_log import TenantLog
 from hitl_desktop.tenancy import TenantContext, TenantNames
+from hitl_desktop.tenancy.audit import TenantEvent, TenantRecord
 from tests.processes import DEADLINE
 from tests.servers import Server
 
@@ -81,6 +84,12 @@ class Place:
     def knowledge(self, tenant: str) -> KnowledgeStore:
         """Return the tenant's documents; its calls need the tenant's context."""
         return KnowledgeStore(self.documents, self.names(tenant), within=DEADLINE)
+
+    async def record(self, session: ReviewSession, event: TenantEvent, other: str | None) -> None:
+        """Record that a window came from, or goes to, another tenant: as the window does, here and on the server."""
+        entry = TenantRecord(event, session.tenant_id or "", other, REVIEWER, "window", datetime.now(UTC))
+        await session.record(entry)
+        TenantLog(self.settings.state_dir).append(entry.log_fields())
 
     async def run(self, *arguments: str) -> Answer:
         """Run a verb of the command line, in no tenant's context."""

@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import pytest
 
-from hitl_desktop.app.visits import Visits
 from hitl_desktop.domain.decision import Draft, Verdict
 from hitl_desktop.domain.gate import Gate
 from hitl_desktop.domain.outbox import AlreadyQueuedError, OutboxState
@@ -18,12 +17,11 @@ from hitl_desktop.services.gates import Gates
 from hitl_desktop.services.history import History
 from hitl_desktop.services.knowledge import NewDocument
 from hitl_desktop.session import ReviewSession
-from hitl_desktop.store.tenant_log import TenantLog
 from hitl_desktop.sync.monitor import Phase
 from hitl_desktop.tenancy import TenantContext, TenantMismatchError
+from hitl_desktop.tenancy.audit import TenantEvent
 from tests.gates import decision, gate_request
 from tests.isolation.model import Asked, Model, Row
-from tests.isolation.place import REVIEWER
 from tests.isolation.walk import Held, Step, Walk
 from tests.waiting import until
 
@@ -199,10 +197,10 @@ async def use_anothers_session(walk: Walk, model: Model) -> None:
 async def visit(walk: Walk, model: Model) -> None:
     """Switch a window to the tenant, follow the server until all is delivered, and switch on to another."""
     await walk.close(model)
-    visits = Visits(TenantLog(walk.place.settings.state_dir), REVIEWER, "window")
     held = Held(walk.place, model.tenant, live=True)
     session = await held.session()
-    await visits.entered(session)
+    other = walk.random.choice(walk.others(model)).tenant
+    await walk.place.record(session, TenantEvent.SELECTED, other)
     await session.monitor.reached(Phase.ONLINE)
     due = {name for name, row in model.on_their_way.items() if not row.held}
     model.deliver()
@@ -211,7 +209,7 @@ async def visit(walk: Walk, model: Model) -> None:
     walk.told(model, session.book.gates, session.book.quarantined, session.book.decisions)
     assert not session.book.quarantined
     assert session.book.gates.keys() <= model.gates.keys()
-    await visits.left(session, walk.random.choice(walk.others(model)).tenant)
+    await walk.place.record(session, TenantEvent.LEFT, other)
     await held.leave()
     model.visits.update(("tenant_selected", "tenant_left"))
     model.listed &= model.pending

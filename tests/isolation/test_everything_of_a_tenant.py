@@ -143,7 +143,7 @@ async def test_a_knowledge_store_of_its_own_process_keeps_tenants_apart_too(
 async def test_an_audit_stream_names_neither_the_other_tenant_nor_what_is_its_own(place: Place) -> None:
     await fill_both(place)
     log = (place.settings.state_dir / "log" / "tenants.jsonl").read_text()
-    assert log.count(ACME) == log.count(WIDGETS) == 3
+    assert log.count(ACME) == log.count(WIDGETS) == 4
     for tenant, other in permutations(MARKS):
         for stream in (place.names(tenant).audit, place.names(tenant).events):
             entries = place.server.run("XRANGE", stream, "-", "+")
