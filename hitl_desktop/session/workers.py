@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from hitl_desktop.domain.outbox import OutboxState
 from hitl_desktop.services.connection import ANSWER_WITHIN
 from hitl_desktop.services.errors import ServiceError
 from hitl_desktop.session.backend import Backend
@@ -144,8 +145,9 @@ class Workers:
             await asyncio.sleep(_PREFETCH_EVERY)
 
     def _is_delivering(self) -> bool:
-        now = datetime.now(UTC)
-        return any(
+        """Whether decisions are on their way that are not held for the reviewer to undo."""
+        counts, now = self._book.decision_counts, datetime.now(UTC)
+        return any(counts.get(state) for state in OutboxState if state.is_open) and any(
             entry.state.is_open and (entry.held_until is None or entry.held_until <= now)
             for entry in self._book.decisions.values()
         )
