@@ -14,7 +14,6 @@ from hitl_desktop.domain.gate import Gate
 from hitl_desktop.settings import read_settings
 from hitl_desktop.widgets.main_window import MainWindow
 from hitl_desktop.widgets.theme import Theme
-from tests.servers import Server
 from tests.waiting import until
 
 
@@ -41,15 +40,6 @@ async def running(
             window.quit_wanted.emit()
         await asyncio.wait_for(windows, 20)
         instance.release()
-
-
-def configured(environment: dict[str, str], server: Server) -> dict[str, str]:
-    return environment | {
-        "HITL_REDIS_URL": server.url,
-        "MULTI_TENANCY_ENABLED": "true",
-        "ALLOWED_TENANTS": "acme-corp,widgets-inc",
-        "DEFAULT_TENANT_ID": "acme-corp",
-    }
 
 
 def summaries(window: MainWindow) -> list[str]:

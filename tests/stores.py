@@ -1,6 +1,5 @@
 """Stores on this machine for the tests: settings with a key, decisions to keep in them, and what stands on the disk."""
 
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -18,14 +17,6 @@ from hitl_desktop.store.tenant_store import TenantStore, open_tenant_store
 from hitl_desktop.tenancy import TenantNames
 
 NAMES = TenantNames("acme-corp")
-
-
-def key_file(folder: Path, name: str = "key") -> Path:
-    """Make a key file as a person would."""
-    path = folder / name
-    path.write_bytes(os.urandom(32))
-    path.chmod(0o600)
-    return path
 
 
 def settings(folder: Path, **changes: Any) -> Settings:

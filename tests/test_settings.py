@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 import pytest
@@ -6,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl_desktop.settings import KeyLayout, Settings, SettingsError, ThemeChoice, read_settings
+from tests.environments import key_file
 
 
 def settings(home: Path, file: str = "", **environment: str) -> Settings:
@@ -130,9 +130,7 @@ def test_no_message_shows_a_password(secret: str) -> None:
 
 
 def test_a_key_file_is_32_private_bytes(home: Path) -> None:
-    key = home / "key"
-    key.write_bytes(os.urandom(32))
-    key.chmod(0o600)
+    key = key_file(home)
     assert settings(home, HITL_KEY_FILE=str(key)).key_file == key
     key.chmod(0o644)
     with pytest.raises(SettingsError, match="others may read"):

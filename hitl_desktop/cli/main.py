@@ -14,8 +14,8 @@ from hitl_desktop.cli.outbox import outbox
 from hitl_desktop.cli.tenants import tenants
 
 _EPILOG = """
-Exit codes: 0 done, 2 usage or settings, 3 rejected and 4 expired (gates request --wait), 5 conflict, 6 unreachable or
-refused by the server, 7 not found. Without a verb, the window opens.
+Exit codes: 0 done, 1 this machine's disk or a damaged record, 2 usage or settings, 3 rejected and 4 expired (gates
+request --wait), 5 conflict, 6 unreachable or refused by the server, 7 not found. Without a verb, the window opens.
 """
 
 

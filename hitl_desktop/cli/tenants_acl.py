@@ -14,26 +14,24 @@ from hitl_desktop.tenancy import TenancyError, TenantContext, TenantNames, valid
 
 _ROLES = click.Choice([role.value for role in Role])
 _SERVERS = click.Choice([kind.value for kind in ServerKind])
+_LOADING = "\b\nThe functions: hitl-desktop tenants acl --functions | redis-cli -x FUNCTION LOAD REPLACE"
 _FOR_A_RESTART = (
     "A restart reads the users from the server's ACL file or configuration: take them out there, too (ACL SAVE). "
     "Each node of a cluster and each replica has users of its own."
 )
 
 
-@click.command("acl")
+@click.command("acl", epilog=_LOADING)
 @click.argument("tenant", required=False)
 @click.option("--role", type=_ROLES, help="A human who decides, or the agents; else both.")
 @click.option("--server", type=_SERVERS, default=ServerKind.REDIS7.value, show_default=True, help="For which server.")
 @click.option("--functions", is_flag=True, help="Print the functions that such users run; needs no tenant.")
 @json_option
 def acl(tenant: str | None, role: str | None, server: str, *, functions: bool, as_json: bool) -> int:
-    r"""Print the commands that make TENANT's users on the server, one a line, for redis-cli.
+    """Print the commands that make TENANT's users on the server, one a line, for redis-cli.
 
     Replace <PASSWORD> first, with a long random one. Such a user reaches TENANT's keys and nothing else, and runs no
     scripts of its own: load the functions once, and again with each new version.
-
-    \b
-      hitl-desktop tenants acl --functions | redis-cli -x FUNCTION LOAD REPLACE
 
     The lines for redis7 work on both servers.
     """

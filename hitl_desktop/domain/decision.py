@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 
 class Verdict(StrEnum):
@@ -91,6 +92,19 @@ class Decided:
     reason: str = ""
     conditions: tuple[str, ...] = ()
     decided_at: datetime | None = None
+
+    @classmethod
+    def by(cls, decision: Decision) -> Self:
+        """Return what a decision that was written says of its gate."""
+        return cls(
+            request_id=decision.request_id,
+            status=decision.verdict,
+            decision_id=decision.decision_id,
+            reviewer=decision.reviewer,
+            reason=decision.reason,
+            conditions=decision.conditions,
+            decided_at=decision.decided_at,
+        )
 
     def __str__(self) -> str:
         """Return who decided what and when, as part of a sentence."""

@@ -1,6 +1,5 @@
 """The outbox: decisions on their way to the server, and what became of each."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -104,13 +103,3 @@ class NotWithdrawableError(Exception):
 
     def __init__(self) -> None:
         super().__init__("This decision was sent, so it cannot be taken back; its outcome will show.")
-
-
-def latest_by_gate(entries: Iterable[OutboxEntry]) -> dict[str, OutboxEntry]:
-    """Return for each gate the entry that counts: one on its way or unanswered before a delivered one, newest first."""
-    found: dict[str, OutboxEntry] = {}
-    for entry in entries:
-        before = found.get(entry.request_id)
-        if before is None or before.state is OutboxState.DELIVERED or entry.state is not OutboxState.DELIVERED:
-            found[entry.request_id] = entry
-    return found

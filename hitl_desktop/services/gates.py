@@ -156,7 +156,7 @@ class Gates:
 
     async def _judge(self, decision: Decision, gate: Gate, outcome: str, fields: Mapping[bytes, bytes]) -> Decided:
         if outcome in {"written", "repeated"}:
-            decided = _decided_by(decision) if outcome == "written" else decided_in(decision.request_id, fields)
+            decided = Decided.by(decision) if outcome == "written" else decided_in(decision.request_id, fields)
             if decided.status != decision.verdict:
                 raise AlreadyDecided(decided)
             return decided
@@ -347,15 +347,3 @@ def _refusal(outcome: str) -> ServiceError:
     if outcome not in _REFUSALS:
         return Interrupted(f"The server answered {outcome!r}, which is no answer to this, so what was done is unknown.")
     return _REFUSALS[outcome]()
-
-
-def _decided_by(decision: Decision) -> Decided:
-    return Decided(
-        request_id=decision.request_id,
-        status=decision.verdict,
-        decision_id=decision.decision_id,
-        reviewer=decision.reviewer,
-        reason=decision.reason,
-        conditions=decision.conditions,
-        decided_at=decision.decided_at,
-    )

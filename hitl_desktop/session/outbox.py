@@ -239,7 +239,7 @@ class OutboxDesk:
         if entry.state is OutboxState.QUEUED and await self._taken_back(decision_id):
             raise Unavailable(entry.problem or "The server cannot be reached; nothing was written.")
         if entry.state is OutboxState.DELIVERED:
-            return _decided(entry.decision)
+            return Decided.by(entry.decision)
         if entry.state.needs_answer:
             error = error_of(entry)
             await self.accept(decision_id)
@@ -248,15 +248,3 @@ class OutboxDesk:
             f"The connection was lost while deciding, so it is unknown whether decision {decision_id} was written; it "
             "stays in the outbox, and `hitl-desktop gates sync` asks the server."
         )
-
-
-def _decided(decision: Decision) -> Decided:
-    return Decided(
-        request_id=decision.request_id,
-        status=decision.verdict,
-        decision_id=decision.decision_id,
-        reviewer=decision.reviewer,
-        reason=decision.reason,
-        conditions=decision.conditions,
-        decided_at=decision.decided_at,
-    )

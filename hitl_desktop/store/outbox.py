@@ -142,7 +142,7 @@ class Outbox:
     def _delivered(self, outcome: Outcome, now: float, history_id: str) -> None:
         self._connection.execute(
             "UPDATE outbox SET state = 'delivered', cause = '', problem = '', theirs = NULL, sender = NULL, "
-            "lease = NULL, delivered_at = ?, run_id = ? WHERE decision_id = ?",
+            "lease = NULL, delivered_at = ?, history_id = ? WHERE decision_id = ?",
             (now, history_id, outcome.decision_id),
         )
 
@@ -235,7 +235,8 @@ class Outbox:
     def delivered_under_another(self, history_id: str) -> list[str]:
         """Return the ids of delivered rows that were not found yet in the history `history_id` of the server's data."""
         rows = self._connection.execute(
-            "SELECT decision_id FROM outbox WHERE state = 'delivered' AND run_id IS NOT ? ORDER BY seq", (history_id,)
+            "SELECT decision_id FROM outbox WHERE state = 'delivered' AND history_id IS NOT ? ORDER BY seq",
+            (history_id,),
         )
         return [str(decision_id) for (decision_id,) in rows]
 
@@ -243,7 +244,7 @@ class Outbox:
         """Note that the history `history_id` of the server's data has these decisions."""
         with transaction(self._connection):
             self._connection.executemany(
-                "UPDATE outbox SET run_id = ? WHERE decision_id = ?", ((history_id, one) for one in decision_ids)
+                "UPDATE outbox SET history_id = ? WHERE decision_id = ?", ((history_id, one) for one in decision_ids)
             )
 
     def forgotten(self, decision_ids: Iterable[str]) -> None:

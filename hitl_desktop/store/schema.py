@@ -41,4 +41,5 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY(request_id, bundle_id, item)
     ) STRICT, WITHOUT ROWID;
     """,
+    "ALTER TABLE outbox RENAME COLUMN run_id TO history_id",
 )

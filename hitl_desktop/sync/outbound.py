@@ -222,7 +222,7 @@ class Outbound:
         self._mirror([], [decision_id])
 
     async def _until_due(self) -> None:
-        """Return when a row is due, or in doubt; meanwhile, take in what another process has added or changed."""
+        """Return when a row is due or the server must be looked through; meanwhile, take in what others change."""
         while self._is_sure:
             due, version = await self._disk(_looked_at)
             if version != self._seen:

@@ -54,9 +54,6 @@ QPushButton#reject { color: $removed_text; font-weight: 600; }
 QPushButton#reject:hover { background: $removed; border-color: $removed_text; }
 QPushButton#reject:focus { border-color: $removed_text; }
 QPushButton#reject:disabled { color: $muted; background: $side; border-color: $line; }
-QPushButton#quiet { background: transparent; border-color: transparent; color: $accent; }
-QPushButton#quiet:hover { background: $hover; }
-QPushButton#quiet:focus { border-color: $accent; }
 QPushButton#queue { background: transparent; border-color: transparent; padding: 0; text-align: left;
     min-height: ${queue}px; }
 QPushButton#queue:hover { background: $hover; }
@@ -69,8 +66,6 @@ QToolButton:hover { background: $hover; }
 QToolButton:pressed, QToolButton:checked { background: $selection; }
 QToolButton:focus { border: 2px solid $accent; padding: 4px 6px; }
 QToolButton:disabled { color: $muted; }
-QToolButton#choice { background: $window; border-color: $edge; padding: 6px ${u3}px; min-height: 18px; }
-QToolButton#choice:focus { border: 2px solid $accent; padding: 5px ${u3m}px; }
 QToolButton::menu-indicator { image: none; }
 QFrame#decision QToolButton { background: $window; border-color: $edge; padding: 6px ${u3}px; min-height: 18px; }
 QFrame#decision QToolButton:hover { background: $hover; }
@@ -94,8 +89,6 @@ QComboBox#flat { background: transparent; border-color: transparent; color: $mut
 QComboBox#flat::drop-down { border: none; width: 16px; }
 QComboBox#flat:hover { background: $hover; }
 QComboBox#flat:focus { border: 2px solid $accent; padding: 4px 1px 4px 5px; }
-QComboBox[variant="flat"] { background: transparent; border-color: transparent; color: $muted;
-    font-size: ${secondary}px; padding: 3px 6px; }
 QComboBox::drop-down { border: none; width: 26px; }
 QComboBox::down-arrow { image: url("$chevron"); width: 10px; height: 10px; }
 QComboBox QAbstractItemView { background: $window; border: 1px solid $edge; padding: 4px; }

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import sys
 import tempfile
 import time
@@ -32,6 +31,7 @@ from hitl_desktop.tenancy import TenantContext, TenantNames
 from hitl_desktop.widgets.main_window import MainWindow
 from hitl_desktop.widgets.theme import Theme
 from tests.benchmarks.real_load import Frames, until
+from tests.environments import keeping
 
 TENANT = "acme-corp"
 TOGETHER = 100
@@ -97,18 +97,7 @@ async def window(url: str) -> dict[str, float]:
     """Deliver them from the outbox of an open window that goes online."""
     waiting = await decided(url)
     with tempfile.TemporaryDirectory() as state:
-        key = Path(state) / "key"
-        key.write_bytes(os.urandom(32))
-        key.chmod(0o600)
-        environment = {
-            "HITL_KEY_FILE": str(key),
-            "HITL_REDIS_URL": url,
-            "HITL_STATE_DIR": state,
-            "MULTI_TENANCY_ENABLED": "true",
-            "ALLOWED_TENANTS": TENANT,
-            "DEFAULT_TENANT_ID": TENANT,
-        }
-        settings = read_settings(environment)
+        settings = read_settings(keeping(Path(state), url))
         queue(settings, waiting)
         shown = MainWindow(Theme.light())
         shown.show()

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ from hitl_desktop.sync.monitor import Phase
 from hitl_desktop.viewmodels.rows import Order
 from hitl_desktop.widgets.main_window import MainWindow
 from hitl_desktop.widgets.theme import Theme
+from tests.environments import keeping
 
 _FRAME_MS = 5
 
@@ -76,18 +76,7 @@ async def listed(window: MainWindow, count: int) -> None:
 
 async def main(url: str, count: int) -> None:
     with tempfile.TemporaryDirectory() as state:
-        key = Path(state) / "key"
-        key.write_bytes(os.urandom(32))
-        key.chmod(0o600)
-        environment = {
-            "HITL_KEY_FILE": str(key),
-            "HITL_REDIS_URL": url,
-            "HITL_STATE_DIR": state,
-            "MULTI_TENANCY_ENABLED": "true",
-            "ALLOWED_TENANTS": "acme-corp,widgets-inc",
-            "DEFAULT_TENANT_ID": "acme-corp",
-        }
-        settings = read_settings(environment)
+        settings = read_settings(keeping(Path(state), url))
         window = MainWindow(Theme.light())
         window.show()
         window._make_late_parts()

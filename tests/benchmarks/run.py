@@ -21,7 +21,8 @@ from typing import Any
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.servers import Server  # noqa: E402 - found through the path above
+from tests.environments import key_file  # noqa: E402 - found through the path above
+from tests.servers import Server  # noqa: E402 - as above
 
 FOLDER = Path(__file__).parent
 EVENTS = 400
@@ -78,12 +79,9 @@ def first_paint(rounds: int, state: str) -> list[Result]:
 
 def cached(rounds: int, folder: Path, gates: int) -> list[Result]:
     """Measure how soon a cached list shows, with no server to be reached."""
-    key = folder / "key"
-    key.write_bytes(os.urandom(32))
-    key.chmod(0o600)
     state = str(folder / "cached")
     settings = {
-        "HITL_KEY_FILE": str(key),
+        "HITL_KEY_FILE": str(key_file(folder)),
         "HITL_REDIS_URL": "redis://127.0.0.1:9/0",
         "MULTI_TENANCY_ENABLED": "true",
         "ALLOWED_TENANTS": "acme-corp",

@@ -7,26 +7,15 @@ from typing import Any
 
 import pytest
 
-from hitl_desktop.cli import main
 from hitl_desktop.local import open_workspace
 from hitl_desktop.tenancy import TenantContext
 from tests import network
-from tests.cli.test_verbs import Answer, Run
 from tests.knowledge import DOCUMENTS, new, store_of
 from tests.models import models_in, write_model
 from tests.servers import Server
+from tests.verbs import Answer, Run
 
 KEYWORD = "Keyword search: the embedding model is not on this machine.\n"
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*arguments: str) -> Answer:
-        code = main(arguments)
-        told = capsys.readouterr()
-        return Answer(code, told.out, told.err)
-
-    return call
 
 
 @pytest.fixture

@@ -4,28 +4,16 @@ import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from hitl_desktop.cli import main
+from tests.environments import keeping
 from tests.gates import ask, gate_request, written
 from tests.servers import Server
+from tests.verbs import Answer, run_verb
 
 TENANT = "acme-corp"
-
-
-@dataclass
-class Answer:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
 
 
 Run = Callable[..., Awaitable[Answer]]
@@ -34,26 +22,14 @@ Run = Callable[..., Awaitable[Answer]]
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     async def call(*arguments: str) -> Answer:
-        code = await asyncio.to_thread(main, arguments)
-        told = capsys.readouterr()
-        return Answer(code, told.out, told.err)
+        return await asyncio.to_thread(run_verb, capsys, *arguments)
 
     return call
 
 
 @pytest.fixture(autouse=True)
 def configured(home: Path, valkey: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    key = home / "key"
-    key.write_bytes(os.urandom(32))
-    key.chmod(0o600)
-    for name, value in {
-        "HITL_REDIS_URL": valkey.url,
-        "MULTI_TENANCY_ENABLED": "true",
-        "ALLOWED_TENANTS": "acme-corp,widgets-inc",
-        "DEFAULT_TENANT_ID": TENANT,
-        "HITL_REVIEWER": "rev@example.org",
-        "HITL_KEY_FILE": str(key),
-    }.items():
+    for name, value in keeping(home, valkey.url).items():
         monkeypatch.setenv(name, value)
 
 

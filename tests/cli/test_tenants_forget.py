@@ -5,14 +5,11 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import keyring
 import pytest
 
-from hitl_desktop.cli import main
 from hitl_desktop.session import open_backend, open_session
 from hitl_desktop.settings import read_settings
 from hitl_desktop.store.credentials import Login, Service, keep_login, read_logins
@@ -21,30 +18,20 @@ from hitl_desktop.store.removal import remove_store
 from hitl_desktop.store.windows import WindowState, WindowStore
 from hitl_desktop.tenancy import TenantNames
 from tests import keyrings
+from tests.environments import key_file
 from tests.gates import ask, gate_request
 from tests.servers import Server
+from tests.verbs import Answer, Run, run_verb
 
 TENANT, OTHER = "acme-corp", "acme"
 NAMES = TenantNames(TENANT)
-
-
-@dataclass
-class Answer:
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Answer]
 
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     def call(*arguments: str, given: str = "") -> Answer:
         monkeypatch.setattr(sys, "stdin", io.StringIO(given))
-        code = main(arguments)
-        told = capsys.readouterr()
-        return Answer(code, told.out, told.err)
+        return run_verb(capsys, *arguments)
 
     return call
 
@@ -63,11 +50,8 @@ def configured(home: Path, valkey: Server, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 @pytest.fixture
-def key_file(home: Path, configured: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = home / "key"
-    path.write_bytes(os.urandom(KEY_BYTES))
-    path.chmod(0o600)
-    monkeypatch.setenv("HITL_KEY_FILE", str(path))
+def with_key_file(home: Path, configured: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HITL_KEY_FILE", str(key_file(home)))
     return configured
 
 
@@ -106,42 +90,42 @@ def test_all_of_one_tenant_is_removed_and_nothing_of_another(
     assert run("gates", "list", "--tenant", TENANT).code == 0  # it can be worked for again
 
 
-def test_with_a_key_file_it_needs_no_keyring(valkey: Server, run: Run, key_file: Path) -> None:
+def test_with_a_key_file_it_needs_no_keyring(valkey: Server, run: Run, with_key_file: Path) -> None:
     gate_kept(run, valkey)
-    assert f"{NAMES.file_stem}.key" in files(key_file)
+    assert f"{NAMES.file_stem}.key" in files(with_key_file)
     answer = run("tenants", "forget", TENANT, "--yes")
     assert (answer.code, answer.out) == (0, f"Removed of {TENANT}: gates and decisions.\n")
     assert "Credentials in it, if there are any, were not deleted." in answer.err
-    assert files(key_file) == []
+    assert files(with_key_file) == []
 
 
 def test_a_tenant_that_is_not_allowed_any_more_can_be_forgotten(
-    valkey: Server, run: Run, key_file: Path, monkeypatch: pytest.MonkeyPatch
+    valkey: Server, run: Run, with_key_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate_kept(run, valkey)
     monkeypatch.setenv("ALLOWED_TENANTS", OTHER)
     assert run("tenants", "forget", TENANT, "--yes").code == 0
-    assert files(key_file) == []
+    assert files(with_key_file) == []
     assert run("tenants", "forget", "../x", "--yes").code == 2
 
 
-def test_it_is_asked_for_first(valkey: Server, run: Run, key_file: Path) -> None:
+def test_it_is_asked_for_first(valkey: Server, run: Run, with_key_file: Path) -> None:
     gate_kept(run, valkey)
-    before = files(key_file)
+    before = files(with_key_file)
     for given in ("n\n", ""):
         answer = run("tenants", "forget", TENANT, given=given)
         assert (answer.code, answer.out) == (130, "")
         assert f"Remove all that this machine keeps of {TENANT}?" in answer.err
-    assert files(key_file) == before
+    assert files(with_key_file) == before
     assert run("tenants", "forget", TENANT, given="y\n").code == 0
-    assert files(key_file) == []
+    assert files(with_key_file) == []
 
 
 @pytest.mark.parametrize("conflict", [False, True])
 def test_decisions_that_were_not_delivered_are_kept(
     valkey: Server,
     run: Run,
-    key_file: Path,
+    with_key_file: Path,
     conflict: bool,  # noqa: FBT001 - parametrized
 ) -> None:
     request_id = gate_kept(run, valkey)
@@ -150,40 +134,40 @@ def test_decisions_that_were_not_delivered_are_kept(
     if conflict:
         valkey.run("HSET", f"tenant:{TENANT}:asdlc:gate_request:{request_id}", "status", "rejected")
         assert run("gates", "sync", *of).code == 5
-    before = files(key_file)
+    before = files(with_key_file)
     refused = run("tenants", "forget", TENANT, "--yes")
     assert refused.code == 5
     assert refused.err.startswith("Error: 1 decisions were not delivered and would be lost, so nothing was removed.")
     assert "--discard-decisions" in refused.err
-    assert files(key_file) == before
+    assert files(with_key_file) == before
     assert len(json.loads(run("outbox", "list", *of, "--json").out)["decisions"]) == 1
     assert run("tenants", "forget", TENANT, "--yes", "--discard-decisions").code == 0
-    assert files(key_file) == []
+    assert files(with_key_file) == []
 
 
-def test_a_delivered_decision_keeps_nothing(valkey: Server, run: Run, key_file: Path) -> None:
+def test_a_delivered_decision_keeps_nothing(valkey: Server, run: Run, with_key_file: Path) -> None:
     request_id = gate_kept(run, valkey)
     assert run("gates", "approve", request_id, "--tenant", TENANT).code == 0
     assert run("tenants", "forget", TENANT, "--yes").code == 0
 
 
-def test_what_cannot_be_read_may_hold_decisions(valkey: Server, run: Run, key_file: Path, home: Path) -> None:
+def test_what_cannot_be_read_may_hold_decisions(valkey: Server, run: Run, with_key_file: Path, home: Path) -> None:
     gate_kept(run, valkey)
     (home / "key").write_bytes(os.urandom(KEY_BYTES))
-    before = files(key_file)
+    before = files(with_key_file)
     refused = run("tenants", "forget", TENANT, "--yes")
     assert refused.code == 5
     assert f"{NAMES.file_stem}.db cannot be read and may hold undelivered decisions" in refused.err
-    assert files(key_file) == before
+    assert files(with_key_file) == before
     assert run("gates", "sync", "--tenant", TENANT).code == 0  # moves it aside, and begins anew
-    assert any(".aside-" in name and name.endswith(".key") for name in files(key_file))
+    assert any(".aside-" in name and name.endswith(".key") for name in files(with_key_file))
     refused = run("tenants", "forget", TENANT, "--yes")
     assert (refused.code, ".aside-" in refused.err) == (5, True)
     assert run("tenants", "forget", TENANT, "--yes", "--discard-decisions").code == 0
-    assert files(key_file) == []
+    assert files(with_key_file) == []
 
 
-def test_a_tenant_that_a_window_has_open_stays(valkey: Server, run: Run, key_file: Path) -> None:
+def test_a_tenant_that_a_window_has_open_stays(valkey: Server, run: Run, with_key_file: Path) -> None:
     gate_kept(run, valkey)
 
     async def with_a_window() -> Answer:
@@ -193,7 +177,7 @@ def test_a_tenant_that_a_window_has_open_stays(valkey: Server, run: Run, key_fil
 
     refused = asyncio.run(with_a_window())
     assert (refused.code, "close it first" in refused.err) == (5, True)
-    assert f"{NAMES.file_stem}.db" in files(key_file)
+    assert f"{NAMES.file_stem}.db" in files(with_key_file)
     assert run("tenants", "forget", TENANT, "--yes").code == 0
 
 
@@ -232,15 +216,12 @@ def test_a_key_from_before_the_key_file_goes_too(
     home: Path, valkey: Server, run: Run, configured: Path, secret_service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate_kept(run, valkey)
-    path = home / "key"
-    path.write_bytes(os.urandom(KEY_BYTES))
-    path.chmod(0o600)
-    monkeypatch.setenv("HITL_KEY_FILE", str(path))
+    monkeypatch.setenv("HITL_KEY_FILE", str(key_file(home)))
     assert run("tenants", "forget", TENANT, "--yes", "--discard-decisions").code == 0
     assert data_key(configured) is None
 
 
-def test_no_window_comes_back_for_it(run: Run, key_file: Path) -> None:
+def test_no_window_comes_back_for_it(run: Run, with_key_file: Path) -> None:
     state_dir = read_settings().state_dir
     store = WindowStore(state_dir)
     store.save((WindowState("1", TENANT, "g"), WindowState("2", OTHER)))

@@ -9,9 +9,8 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -19,27 +18,17 @@ import pytest
 from keyring.backend import KeyringBackend
 from keyring.backends import fail, null
 
-from hitl_desktop.cli import main
 from hitl_desktop.store.credentials import Login, Service, read_logins
 from hitl_desktop.tenancy import TenantNames
 from tests import keyrings, processes
 from tests.gates import ask, gate_request
 from tests.servers import Server
+from tests.verbs import Answer, Run, run_verb
 
 TENANT, OTHER = "acme-corp", "widgets-inc"
 NAMES = TenantNames(TENANT)
 SENTINEL = "S3NTINEL-9f21c0"
 TOKEN = "hitl_T0KENSENTINEL"  # noqa: S105 - looked for where it must not be
-
-
-@dataclass
-class Answer:
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Answer]
 
 
 @pytest.fixture
@@ -51,9 +40,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
             for name, value in environment.items():
                 there.setenv(name, value)
             there.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given), "utf-8", "surrogateescape"))
-            code = main(arguments)
-        told = capsys.readouterr()
-        return without_secrets(Answer(code, told.out, told.err))
+            return without_secrets(run_verb(capsys, *arguments))
 
     return call
 

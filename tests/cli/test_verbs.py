@@ -6,17 +6,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from hitl_desktop.cli import main
 from tests import processes
 from tests.gates import ask, gate_request, written
 from tests.servers import Server
+from tests.verbs import Run
 
 GATE_KEYS = {
     "request_id",
@@ -32,32 +29,6 @@ GATE_KEYS = {
     "evidence_digest",
     "evidence",
 }
-
-
-@dataclass
-class Answer:
-    """What a verb said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Answer]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*arguments: str) -> Answer:
-        code = main(arguments)
-        told = capsys.readouterr()
-        return Answer(code, told.out, told.err)
-
-    return call
 
 
 def use(monkeypatch: pytest.MonkeyPatch, server: Server, **more: str) -> None:

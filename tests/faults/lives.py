@@ -16,6 +16,7 @@ from hitl_desktop.settings import read_settings
 from hitl_desktop.store.tenant_store import open_tenant_store
 from hitl_desktop.tenancy import TenantNames
 from tests import processes
+from tests.environments import keeping
 from tests.gates import TENANT
 from tests.servers import Server
 
@@ -28,21 +29,7 @@ SEED = int(os.environ.get("FAULTS_SEED") or int.from_bytes(os.urandom(4)))
 
 def settings_of(home: Path, server: Server, url: str = "") -> dict[str, str]:
     """Return the environment of an application with a store of its own on `server`, or on what stands before it."""
-    key = home / "key"
-    if not key.exists():
-        key.write_bytes(os.urandom(32))
-        key.chmod(0o600)
-    return {
-        **os.environ,
-        "HITL_REDIS_URL": url or server.url,
-        "MULTI_TENANCY_ENABLED": "true",
-        "ALLOWED_TENANTS": "acme-corp,widgets-inc",
-        "DEFAULT_TENANT_ID": TENANT,
-        "HITL_REVIEWER": "rev@example.org",
-        "HITL_KEY_FILE": str(key),
-        "HITL_STATE_DIR": str(home / "state"),
-        "HITL_UNDO_SECONDS": "0",
-    }
+    return {**os.environ, **keeping(home, url or server.url, HITL_UNDO_SECONDS="0")}
 
 
 class Nursery:

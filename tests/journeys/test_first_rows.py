@@ -13,7 +13,8 @@ from hitl_desktop.settings import read_settings
 from hitl_desktop.store.first_rows import first_rows
 from hitl_desktop.tenancy import TenantNames
 from hitl_desktop.widgets.main_window import MainWindow
-from tests.driving import configured, open_gate, running, summaries
+from tests.driving import open_gate, running, summaries
+from tests.environments import keeping
 from tests.gates import ask, gate_request
 from tests.servers import Server
 from tests.waiting import until
@@ -21,11 +22,7 @@ from tests.waiting import until
 
 @pytest.fixture
 def environment(home: Path, valkey: Server) -> dict[str, str]:
-    key = home / "key"
-    key.write_bytes(os.urandom(32))
-    key.chmod(0o600)
-    plain = {"HITL_STATE_DIR": str(home / "state"), "HITL_REVIEWER": "rev@example.org", "HITL_KEY_FILE": str(key)}
-    return configured(plain, valkey) | {"HITL_UNDO_SECONDS": "600"}
+    return keeping(home, valkey.url, HITL_UNDO_SECONDS="600")
 
 
 def kept(environment: dict[str, str], tenant: str = "acme-corp") -> list[Gate]:

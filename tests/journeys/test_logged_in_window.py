@@ -1,6 +1,5 @@
 """The window before a server where every tenant has a user of its own: counts, switches, couriers, a refusal."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,8 @@ from PySide6.QtTest import QTest
 
 from hitl_desktop.widgets.main_window import MainWindow
 from tests import keyrings
-from tests.driving import configured, open_gate, running, summaries, switch
+from tests.driving import open_gate, running, summaries, switch
+from tests.environments import keeping
 from tests.gates import ask, gate_request, written
 from tests.servers import Server
 from tests.waiting import until
@@ -27,11 +27,7 @@ def ring() -> Iterator[keyrings.Asked]:
 
 @pytest.fixture
 def environment(home: Path, valkey: Server) -> dict[str, str]:
-    key = home / "key"
-    key.write_bytes(os.urandom(32))
-    key.chmod(0o600)
-    plain = {"HITL_STATE_DIR": str(home / "state"), "HITL_REVIEWER": "rev@example.org", "HITL_KEY_FILE": str(key)}
-    return configured(plain, valkey) | {"HITL_UNDO_SECONDS": "1"}
+    return keeping(home, valkey.url, HITL_UNDO_SECONDS="1")
 
 
 def counts(window: MainWindow) -> dict[str, int | None]:

@@ -1,6 +1,5 @@
 """The window without a network: review, queue, undo, come back, and answer what could not be delivered."""
 
-import os
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +20,8 @@ from hitl_desktop.store.errors import StoreFullError
 from hitl_desktop.store.tenant_store import open_tenant_store
 from hitl_desktop.tenancy import TenantContext, TenantNames
 from hitl_desktop.widgets.main_window import MainWindow
-from tests.driving import configured, open_gate, open_gate_is, running, summaries, switch
+from tests.driving import open_gate, open_gate_is, running, summaries, switch
+from tests.environments import keeping
 from tests.gates import ask, decision, gate_request, written
 from tests.servers import Server
 from tests.waiting import until
@@ -29,11 +29,7 @@ from tests.waiting import until
 
 @pytest.fixture
 def environment(home: Path, valkey: Server) -> dict[str, str]:
-    key = home / "key"
-    key.write_bytes(os.urandom(32))
-    key.chmod(0o600)
-    plain = {"HITL_STATE_DIR": str(home / "state"), "HITL_REVIEWER": "rev@example.org", "HITL_KEY_FILE": str(key)}
-    return configured(plain, valkey) | {"HITL_UNDO_SECONDS": "0"}
+    return keeping(home, valkey.url, HITL_UNDO_SECONDS="0")
 
 
 def approve(window: MainWindow, reason: str = "") -> None:

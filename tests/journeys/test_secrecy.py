@@ -25,6 +25,7 @@ from hitl_desktop.services.gates import Gates
 from hitl_desktop.settings import Settings, read_settings
 from hitl_desktop.store.keys import Keys
 from hitl_desktop.tenancy import TenantContext, TenantNames
+from tests.environments import key_file
 from tests.gates import TENANT, ask, decision, gate_request, item, written
 from tests.servers import Server
 from tests.stores import opened
@@ -164,10 +165,9 @@ async def case(request: pytest.FixtureRequest, valkey: Server, home: Path, evide
         "HITL_UNDO_SECONDS": "0",
     }
     if request.param == "key file":
-        hidden["key file"] = os.urandom(32)
-        (evidence_folder / "key").write_bytes(hidden["key file"])
-        (evidence_folder / "key").chmod(0o600)
-        environment["HITL_KEY_FILE"] = str(evidence_folder / "key")
+        key = key_file(evidence_folder)
+        hidden["key file"] = key.read_bytes()
+        environment["HITL_KEY_FILE"] = str(key)
     else:
         environment["HITL_PASSPHRASE"] = secret_text()
         hidden["passphrase"] = environment["HITL_PASSPHRASE"].encode()

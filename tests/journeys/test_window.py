@@ -23,7 +23,8 @@ from hitl_desktop.services.connection import connect
 from hitl_desktop.services.gates import Gates
 from hitl_desktop.tenancy import TenantContext, TenantNames
 from hitl_desktop.widgets.main_window import MainWindow
-from tests.driving import configured, open_gate, open_gate_is, running, summaries, switch
+from tests.driving import open_gate, open_gate_is, running, summaries, switch
+from tests.environments import configured
 from tests.gates import ask, gate_request, written
 from tests.holding import way_to
 from tests.servers import Server
@@ -39,7 +40,7 @@ async def test_switch_tenant_open_a_gate_approve_it(server: Server, environment:
     ours, theirs = gate_request("Retry with jitter"), gate_request("Belongs to acme")
     await ask(server.url, "widgets-inc", ours)
     await ask(server.url, "acme-corp", theirs)
-    async with running(configured(environment, server)) as window:
+    async with running(configured(environment, server.url)) as window:
         await until(lambda: summaries(window) == ["Belongs to acme"], "the default tenant's gate is listed")
         await switch(window, "widgets-inc")
         await open_gate(window, "Retry with jitter")
@@ -63,7 +64,7 @@ async def test_switch_tenant_open_a_gate_approve_it(server: Server, environment:
 
 async def test_ctrl_and_a_number_switch_at_once(valkey: Server, environment: dict[str, str]) -> None:
     await ask(valkey.url, "widgets-inc", gate_request("Sensors"))
-    async with running(configured(environment, valkey)) as window:
+    async with running(configured(environment, valkey.url)) as window:
         await until(lambda: window.windowTitle().startswith("acme-corp —"), "the default tenant is shown")
         window.activateWindow()
         QTest.keyClick(window, Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
@@ -76,7 +77,7 @@ async def test_ctrl_and_a_number_switch_at_once(valkey: Server, environment: dic
 async def test_a_rejection_needs_a_reason(valkey: Server, environment: dict[str, str]) -> None:
     request = gate_request("No tests yet")
     await ask(valkey.url, "acme-corp", request)
-    async with running(configured(environment, valkey)) as window:
+    async with running(configured(environment, valkey.url)) as window:
         await open_gate(window, "No tests yet")
         assert window.review is not None
         panel = window.review.decision
@@ -92,7 +93,7 @@ async def test_a_rejection_needs_a_reason(valkey: Server, environment: dict[str,
 
 
 async def test_gates_come_and_go_without_a_refresh(valkey: Server, environment: dict[str, str]) -> None:
-    async with running(configured(environment, valkey)) as window:
+    async with running(configured(environment, valkey.url)) as window:
         await until(lambda: window.toolbar.connection.text().startswith("Online"), "it is online")
         request = gate_request("Posted by another process")
         await ask(valkey.url, "acme-corp", request)
@@ -107,7 +108,7 @@ async def test_the_window_opens_without_a_server_and_comes_back_by_itself(
     request = gate_request("Waits for the server")
     await ask(valkey.url, "acme-corp", request)
     with valkey.offline():
-        async with running(configured(environment, valkey)) as window:
+        async with running(configured(environment, valkey.url)) as window:
             await until(lambda: "cannot be reached" in window.connection_band.text(), "the outage is told")
             valkey.start()
             await until(lambda: summaries(window) == ["Waits for the server"], "the gates are listed")
@@ -115,7 +116,7 @@ async def test_the_window_opens_without_a_server_and_comes_back_by_itself(
 
 
 async def test_a_tenant_that_is_not_allowed_changes_nothing(valkey: Server, environment: dict[str, str]) -> None:
-    async with running(configured(environment, valkey)) as window:
+    async with running(configured(environment, valkey.url)) as window:
         await until(lambda: window.windowTitle().startswith("acme-corp"), "the default tenant is shown")
         window.tenant_chosen.emit("evil-corp")
         assert "not on the allowlist" in window.notice.text()
@@ -123,10 +124,10 @@ async def test_a_tenant_that_is_not_allowed_changes_nothing(valkey: Server, envi
 
 
 async def test_a_window_comes_back_with_its_own_tenant(valkey: Server, environment: dict[str, str]) -> None:
-    async with running(configured(environment, valkey)) as window:
+    async with running(configured(environment, valkey.url)) as window:
         await until(lambda: window.windowTitle().startswith("acme-corp"), "the default tenant is shown")
         await switch(window, "widgets-inc")
-    async with running(configured(environment, valkey)) as window:
+    async with running(configured(environment, valkey.url)) as window:
         await until(lambda: window.windowTitle().startswith("widgets-inc"), "its own tenant is shown again")
 
 
@@ -160,7 +161,7 @@ async def test_two_windows_hold_two_tenants(valkey: Server, environment: dict[st
     mine, other = gate_request("For acme"), gate_request("For widgets")
     await ask(valkey.url, "acme-corp", mine)
     await ask(valkey.url, "widgets-inc", other)
-    async with running(configured(environment, valkey)) as first:
+    async with running(configured(environment, valkey.url)) as first:
         await until(lambda: summaries(first) == ["For acme"], "the first window lists its gate")
         first.new_window_wanted.emit()
         second = next(
@@ -195,7 +196,7 @@ async def test_a_gate_decided_elsewhere_leaves_and_the_loser_is_told(
 ) -> None:
     request = gate_request("Wanted by two")
     await ask(valkey.url, "acme-corp", request)
-    async with running(configured(environment, valkey)) as window:
+    async with running(configured(environment, valkey.url)) as window:
         await open_gate(window, "Wanted by two")
         assert window.review is not None
         # In a thread that is waited for, so that the window hears of it only after the reviewer's own click.
@@ -215,7 +216,7 @@ async def test_the_place_in_the_list_is_remembered_for_each_tenant(valkey: Serve
     gates = [gate_request(f"Payment {number}") for number in range(5)]
     await ask(valkey.url, "acme-corp", *gates, gate_request("Importer"))
     await ask(valkey.url, "widgets-inc", gate_request("Sensors"))
-    async with running(configured(environment, valkey)) as window:
+    async with running(configured(environment, valkey.url)) as window:
         await until(lambda: len(summaries(window)) == 6, "all gates are listed")
         window.toolbar.search.setText("payment")
         await open_gate(window, "Payment 3")
@@ -235,7 +236,7 @@ async def test_all_windows_come_back_after_quitting(
         windows = (w for w in qapp.topLevelWidgets() if isinstance(w, MainWindow) and w.isVisible())
         return sorted(window.windowTitle() for window in windows)
 
-    async with running(configured(environment, valkey)) as first:
+    async with running(configured(environment, valkey.url)) as first:
         await until(lambda: len(titles()) == 1 and first.windowTitle().startswith("acme-corp"), "one window is open")
         first.new_window_wanted.emit()
         second = next(
@@ -244,7 +245,7 @@ async def test_all_windows_come_back_after_quitting(
         await until(lambda: second.windowTitle().startswith("acme-corp"), "the second window is open")
         await switch(second, "widgets-inc")
     both = ["acme-corp — HITL Desktop", "widgets-inc — HITL Desktop"]
-    async with running(configured(environment, valkey)):
+    async with running(configured(environment, valkey.url)):
         await until(lambda: titles() == both, "both windows are back")
 
 
@@ -257,7 +258,7 @@ def audited(server: Server, tenant: str) -> list[dict[str, str]]:
 async def test_every_visit_is_audited_and_no_stream_names_another_tenant(
     server: Server, environment: dict[str, str]
 ) -> None:
-    async with running(configured(environment, server)) as window:
+    async with running(configured(environment, server.url)) as window:
         await until(lambda: len(audited(server, "acme-corp")) == 1, "the coming is recorded")
         window.tenant_chosen.emit("evil-corp")
         await switch(window, "widgets-inc")
@@ -285,7 +286,7 @@ async def test_every_visit_is_audited_and_no_stream_names_another_tenant(
 async def test_a_visit_without_a_server_is_kept_locally(valkey: Server, environment: dict[str, str]) -> None:
     log = Path(environment["HITL_STATE_DIR"]) / "log" / "tenants.jsonl"
     with valkey.offline():
-        async with running(configured(environment, valkey)):
+        async with running(configured(environment, valkey.url)):
             await until(lambda: log.exists() and "tenant_selected" in log.read_text(), "the visit is kept")
     told = [json.loads(line)["event"] for line in log.read_text().splitlines()]
     assert told == ["tenant_failed", "tenant_selected", "tenant_failed", "tenant_left"]
@@ -294,7 +295,7 @@ async def test_a_visit_without_a_server_is_kept_locally(valkey: Server, environm
 async def test_a_switch_leaves_nothing_of_the_old_tenant(valkey: Server, environment: dict[str, str]) -> None:
     await ask(valkey.url, "acme-corp", gate_request("Secret of acme"))
     await ask(valkey.url, "widgets-inc", gate_request("Widgets"))
-    async with running(configured(environment, valkey)) as window:
+    async with running(configured(environment, valkey.url)) as window:
         await open_gate(window, "Secret of acme")
         view = window._view
         assert view is not None
@@ -319,7 +320,7 @@ async def test_replies_that_come_after_the_switch_are_dropped(valkey: Server, en
     await ask(valkey.url, "widgets-inc", gate_request("Widgets"))
     async with (
         way_to(valkey) as way,
-        running(configured(environment, valkey) | {"HITL_REDIS_URL": way.url}) as window,
+        running(configured(environment, valkey.url) | {"HITL_REDIS_URL": way.url}) as window,
     ):
         await open_gate(window, "Secret of acme")
         await until(lambda: window.toolbar.connection.text().startswith("Online"), "it is online")

@@ -1,7 +1,6 @@
 """The window stays calm: nothing jumps, the focus is where the work is, and the tenant is seen on what decides."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,8 @@ from hitl_desktop.domain.projection import Queue
 from hitl_desktop.domain.tenant import hue
 from hitl_desktop.viewmodels.rows import Order
 from hitl_desktop.widgets.main_window import MainWindow
-from tests.driving import configured, open_gate, open_gate_is, running, summaries, switch
+from tests.driving import open_gate, open_gate_is, running, summaries, switch
+from tests.environments import configured, key_file
 from tests.gates import ask, gate_request
 from tests.servers import Server
 from tests.waiting import until
@@ -27,10 +27,7 @@ def environment(home: Path) -> dict[str, str]:
 @pytest.fixture
 def held(environment: dict[str, str], home: Path) -> dict[str, str]:
     """The environment in which a decision is kept, and can be undone for long."""
-    key = home / "key"
-    key.write_bytes(os.urandom(32))
-    key.chmod(0o600)
-    return environment | {"HITL_KEY_FILE": str(key), "HITL_UNDO_SECONDS": "600"}
+    return environment | {"HITL_KEY_FILE": str(key_file(home)), "HITL_UNDO_SECONDS": "600"}
 
 
 def within(window: MainWindow) -> bool:
@@ -51,7 +48,7 @@ def approve(window: MainWindow) -> None:
 
 async def test_the_gate_that_is_open_is_the_row_that_is_selected(valkey: Server, environment: dict[str, str]) -> None:
     await ask(valkey.url, "acme-corp", gate_request("First"), gate_request("Second"))
-    async with running(configured(environment, valkey)) as window:
+    async with running(configured(environment, valkey.url)) as window:
         window.activateWindow()
         await open_gate_is(window, "First")
         assert selected(window) == [0]
@@ -68,7 +65,7 @@ async def test_the_gate_that_is_open_is_the_row_that_is_selected(valkey: Server,
 
 async def test_a_decision_moves_nothing_and_leaves_the_focus_in_the_list(valkey: Server, held: dict[str, str]) -> None:
     await ask(valkey.url, "acme-corp", gate_request("First"), gate_request("Second"))
-    async with running(configured(held, valkey)) as window:
+    async with running(configured(held, valkey.url)) as window:
         await open_gate(window, "First")
         before = window.gates.geometry(), window.review.geometry() if window.review else None
         approve(window)
@@ -91,7 +88,7 @@ async def test_a_rejection_without_a_reason_leaves_the_focus_in_the_reason(
     valkey: Server, environment: dict[str, str]
 ) -> None:
     await ask(valkey.url, "acme-corp", gate_request("First"))
-    async with running(configured(environment, valkey)) as window:
+    async with running(configured(environment, valkey.url)) as window:
         await open_gate(window, "First")
         assert window.review is not None
         panel = window.review.decision
@@ -105,7 +102,7 @@ async def test_the_tenants_colour_is_on_both_buttons_and_the_windows_icon(
     valkey: Server, environment: dict[str, str]
 ) -> None:
     await ask(valkey.url, "widgets-inc", gate_request("Sensors"))
-    async with running(configured(environment, valkey)) as window:
+    async with running(configured(environment, valkey.url)) as window:
         await until(lambda: window.windowTitle().startswith("acme-corp"), "the default tenant is shown")
         await switch(window, "widgets-inc")
         await open_gate(window, "Sensors")
@@ -119,7 +116,7 @@ async def test_the_tenants_colour_is_on_both_buttons_and_the_windows_icon(
 
 async def test_folding_hands_the_focus_to_what_is_left(valkey: Server, environment: dict[str, str]) -> None:
     await ask(valkey.url, "acme-corp", gate_request("First"))
-    async with running(configured(environment, valkey)) as window:
+    async with running(configured(environment, valkey.url)) as window:
         await open_gate(window, "First")
         assert window.review is not None
         window.folding.review_alone()
@@ -135,7 +132,7 @@ async def test_documents_make_room_in_a_narrow_window_and_give_it_back(
     valkey: Server, environment: dict[str, str]
 ) -> None:
     await ask(valkey.url, "acme-corp", gate_request("First"))
-    async with running(configured(environment, valkey)) as window:
+    async with running(configured(environment, valkey.url)) as window:
         await open_gate(window, "First")
         assert window.knowledge is not None
         window.resize(1024, 700)
@@ -158,7 +155,7 @@ async def test_queue_type_order_and_scroll_are_remembered_for_each_tenant(
 ) -> None:
     gates = [gate_request(f"Plan {number:02}", gate_type="hitl_3_plan") for number in range(40)]
     await ask(valkey.url, "acme-corp", *gates, gate_request("A change"))
-    async with running(configured(environment, valkey)) as window:
+    async with running(configured(environment, valkey.url)) as window:
         await until(lambda: len(summaries(window)) == 41, "all gates are listed")
         pane = window.gates
         pane._order.setCurrentText(Order.NEWEST.value)
@@ -193,7 +190,7 @@ async def test_a_foreign_event_is_shown_in_quarantine_and_its_gate_still_listed(
     for tenant in ([], ["tenant_id", "widgets-inc"]):
         fields = ["event_type", "gate_approved", "session_id", "s", "timestamp", "t", "mode", "normal", *tenant]
         valkey.run("XADD", events, "*", *fields, "metadata", metadata)
-    async with running(configured(environment, valkey)) as window:
+    async with running(configured(environment, valkey.url)) as window:
         await until(lambda: summaries(window) == ["Announced for somebody else"], "its gate is listed")
         await until(lambda: window._view and window._view.gates.count(Queue.QUARANTINE) == 2, "both are counted")
         window.queues.chosen.emit(Queue.QUARANTINE)

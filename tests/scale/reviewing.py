@@ -12,6 +12,7 @@ from hitl_desktop.session import ReviewSession, open_backend, open_session
 from hitl_desktop.settings import KeyLayout, Settings
 from hitl_desktop.tenancy import TenantNames
 from tests import gates
+from tests.environments import key_file
 from tests.gates import TENANT, Written
 from tests.scale.fleets import FAIL_OVER, Cluster, Watched
 from tests.servers import Server
@@ -19,15 +20,6 @@ from tests.waiting import until
 
 LAYOUT = KeyLayout.HASHTAG
 NAMES = TenantNames(TENANT, LAYOUT)
-
-
-def key_file() -> Path:
-    """Return a key file for the stores, so that the outbox is on the disk."""
-    file = Path(os.environ["HOME"]) / "key"
-    if not file.exists():
-        file.write_bytes(os.urandom(32))
-        file.chmod(0o600)
-    return file
 
 
 @asynccontextmanager
@@ -39,7 +31,7 @@ async def reviewing(url: str, layout: KeyLayout = LAYOUT, *, live: bool = True) 
         redis_url=url,
         multi_tenancy=True,
         key_layout=layout,
-        key_file=key_file(),
+        key_file=key_file(Path(os.environ["HOME"])),
     )
     async with open_backend(settings) as backend, open_session(backend, TENANT, live=live) as session:
         yield session

@@ -2,15 +2,12 @@
 
 import asyncio
 import itertools
-import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import pytest
 import redis
 
-from hitl_desktop.cli import main
 from hitl_desktop.services.acl import Role
 from hitl_desktop.services.errors import Refused
 from hitl_desktop.session.login import check_login
@@ -19,46 +16,35 @@ from hitl_desktop.store.credentials import Login, Service
 from hitl_desktop.sync.monitor import Phase
 from hitl_desktop.tenancy import TenantNames
 from tests import gates
+from tests.environments import key_file
 from tests.gates import TENANT, gate_request
 from tests.scale.fleets import Cluster, Watched
-from tests.scale.reviewing import NAMES, ask, is_written_once, key_file, reviewing, written
+from tests.scale.reviewing import NAMES, ask, is_written_once, reviewing, written
 from tests.servers import Server
 from tests.users import SECRET, make_user
+from tests.verbs import Answer, run_verb
 
 # Each in the slots of another master.
 TENANTS = ("acme-corp", "globex", "hooli")
-
-
-@dataclass
-class Answer:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
 
 
 Run = Callable[..., Awaitable[Answer]]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(capsys: pytest.CaptureFixture[str], home: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     for name, value in {
         "MULTI_TENANCY_ENABLED": "true",
         "HITL_KEY_LAYOUT": "hashtag",
         "ALLOWED_TENANTS": ",".join(TENANTS),
         "DEFAULT_TENANT_ID": TENANT,
         "HITL_REVIEWER": "rev@example.org",
-        "HITL_KEY_FILE": str(key_file()),
+        "HITL_KEY_FILE": str(key_file(home)),
     }.items():
         monkeypatch.setenv(name, value)
 
     async def call(*arguments: str) -> Answer:
-        code = await asyncio.to_thread(main, arguments)
-        told = capsys.readouterr()
-        return Answer(code, told.out, told.err)
+        return await asyncio.to_thread(run_verb, capsys, *arguments)
 
     return call
 

@@ -22,6 +22,7 @@ from hitl_desktop.store.credentials import Login, Service, forget_logins, keep_l
 from hitl_desktop.sync.monitor import Phase
 from hitl_desktop.tenancy import TenantContext, TenantMismatchError, TenantNames
 from tests import keyrings, users
+from tests.environments import key_file
 from tests.gates import ask, gate_request
 from tests.servers import Server
 from tests.waiting import until
@@ -43,9 +44,7 @@ def ring() -> Iterator[keyrings.Asked]:
 
 def settings(server: Server, url: str = "") -> Settings:
     state = Path(os.environ["HITL_STATE_DIR"])
-    key = state.parent / "key"
-    if not key.exists():
-        key.write_bytes(os.urandom(32))
+    key = key_file(state.parent)
     return Settings(state, "rev", redis_url=url or server.url, multi_tenancy=True, key_file=key)
 
 

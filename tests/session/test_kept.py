@@ -24,9 +24,10 @@ from hitl_desktop.store.gates import GateCache
 from hitl_desktop.store.outbox import Outbox
 from hitl_desktop.sync.evidence import wanted_order
 from hitl_desktop.sync.monitor import Phase
+from tests.environments import key_file
 from tests.gates import TENANT, ask, gate_request, item, written
 from tests.servers import Server
-from tests.stores import NAMES, database, gate, key_file, opened
+from tests.stores import NAMES, database, gate, opened
 from tests.waiting import until
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -186,7 +186,8 @@ def test_a_disk_that_is_really_full(home: Path, small_disk: list[str]) -> None:
     script = """
 import os, sys
 from pathlib import Path
-from tests.stores import add, gate, key_file, opened, settings, summaries, entry
+from tests.environments import key_file
+from tests.stores import add, gate, opened, settings, summaries, entry
 from hitl_desktop.domain.decision import Draft
 from hitl_desktop.store.errors import StoreFullError
 

@@ -26,8 +26,9 @@ from hitl_desktop.store.keys import Keys
 from hitl_desktop.store.outbox import LEASE, Outbox, Outcome
 from hitl_desktop.store.outbox_rows import RESCUED
 from hitl_desktop.store.tenant_store import StoreThread, TenantStore, open_tenant_store
+from tests.environments import key_file
 from tests.fuzzing import cases, damaged, value
-from tests.stores import NAMES, add, bundle_fields, entry, gate, key_file, opened, settings
+from tests.stores import NAMES, add, bundle_fields, entry, gate, opened, settings
 
 NOW = 1_700_000_000.0
 
@@ -133,7 +134,7 @@ def test_damaged_files(folder: Path, home: Path, full: bool, part: int) -> None:
 
 COLUMNS = (
     *("decision_id", "request_id", "state", "decision", "gate", "fields", "device", "held_until", "attempts", "sender"),
-    *("lease", "cause", "problem", "theirs", "delivered_at", "run_id"),
+    *("lease", "cause", "problem", "theirs", "delivered_at", "history_id"),
 )
 BLOBS = frozenset({"decision", "gate", "fields", "theirs"})
 

@@ -14,7 +14,8 @@ from hitl_desktop.store.errors import NoKeyError, StoreError, WrongKeyError
 from hitl_desktop.store.keys import KEY_BYTES, Keys
 from hitl_desktop.store.removal import remove_store
 from hitl_desktop.tenancy import TenantNames
-from tests.stores import NAMES, add, database, files, key_file, opened, settings, summaries
+from tests.environments import key_file
+from tests.stores import NAMES, add, database, files, opened, settings, summaries
 
 OTHER = TenantNames("widgets-inc")
 

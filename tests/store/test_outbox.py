@@ -6,13 +6,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 
 import apsw
 import pytest
-from hypothesis import settings as examples
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from hitl_desktop.domain.decision import Decided
 from hitl_desktop.domain.gate import Gate
@@ -22,11 +18,11 @@ from hitl_desktop.domain.outbox import (
     NotWithdrawableError,
     OutboxEntry,
     OutboxState,
-    latest_by_gate,
 )
 from hitl_desktop.store.database import MEMORY, open_database
 from hitl_desktop.store.outbox import DELIVERED_KEPT, LEASE, Outbox, Outcome
-from tests.stores import add, entry, gate, key_file, opened, settings
+from tests.environments import key_file
+from tests.stores import add, entry, gate, opened, settings
 
 NOW = 1_800_000_000.0
 
@@ -59,9 +55,9 @@ def claimed(outbox: Outbox, now: float = NOW) -> list[str]:
 
 
 def settle(
-    outbox: Outbox, one: OutboxEntry, to: OutboxState, cause: Cause = Cause.NONE, *, run_id: str = "run"
+    outbox: Outbox, one: OutboxEntry, to: OutboxState, cause: Cause = Cause.NONE, *, history_id: str = "history"
 ) -> None:
-    outbox.settle([Outcome(one.decision_id, to, cause)], NOW, run_id)
+    outbox.settle([Outcome(one.decision_id, to, cause)], NOW, history_id)
 
 
 def test_a_row_comes_back_as_it_was_added(outbox: Outbox) -> None:
@@ -86,7 +82,7 @@ def test_one_decision_a_gate_is_on_its_way(outbox: Outbox) -> None:
         put(outbox, about)
     settle(outbox, first, OutboxState.CONFLICT, Cause.CHANGED)
     second = put(outbox, about)
-    assert latest_by_gate(outbox.entries())[about.request_id] == second
+    assert [one.decision_id for one in outbox.entries()] == [first.decision_id, second.decision_id]
 
 
 def test_rows_are_claimed_in_their_order_and_once(outbox: Outbox) -> None:
@@ -239,7 +235,7 @@ def test_what_another_run_of_the_server_confirmed_is_looked_at_again(outbox: Out
     one, other = put(outbox), put(outbox)
     claimed(outbox)
     for row in (one, other):
-        settle(outbox, row, OutboxState.DELIVERED, run_id="first")
+        settle(outbox, row, OutboxState.DELIVERED, history_id="first")
     assert outbox.delivered_under_another("first") == []
     assert outbox.delivered_under_another("second") == [one.decision_id, other.decision_id]
     outbox.confirm([one.decision_id, other.decision_id], "second")
@@ -300,123 +296,3 @@ def home_of_two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Outb
         assert first.version() != version
         second.outbox.withdraw(second.outbox.entries()[0].decision_id)
         yield first.outbox, second.outbox
-
-
-class Rows(RuleBasedStateMachine):
-    """Two processes on one outbox against a model: which state each row is in, and that none is ever lost."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.connection = open_database(MEMORY, bytes(32))
-        self.processes = [Outbox(self.connection) for _ in range(2)]
-        for number, process in enumerate(self.processes):
-            process._sender = f"host-{number} 1 0"
-        self.gates = [gate(request_id=f"gate-{number}") for number in range(4)]
-        self.model: dict[str, OutboxEntry] = {}
-        self.leases: dict[str, float] = {}
-        self.senders: dict[str, int] = {}
-        self.now = NOW
-
-    @initialize()
-    def begin(self) -> None:
-        self.now = NOW
-
-    def on_its_way(self, request_id: str) -> bool:
-        return any(one.request_id == request_id and one.state.is_open for one in self.model.values())
-
-    def moved(self, name: str, to: OutboxState, **changes: object) -> None:
-        self.model[name] = replace(self.model[name], state=to, **changes)  # type: ignore[arg-type]  # passed on
-
-    @rule(which=st.integers(0, 3), process=st.integers(0, 1))
-    def decide(self, which: int, process: int) -> None:
-        about = self.gates[which]
-        one = entry(about)
-        if self.on_its_way(about.request_id):
-            with pytest.raises(AlreadyQueuedError):
-                self.processes[process].add(one, about.bundle.fields)
-        else:
-            self.processes[process].add(one, about.bundle.fields)
-            self.model[one.decision_id] = one
-
-    @rule(process=st.integers(0, 1), limit=st.integers(1, 3))
-    def claim(self, process: int, limit: int) -> None:
-        for name, one in self.model.items():
-            if one.state is OutboxState.SENDING and self.now >= self.leases[name]:
-                self.moved(name, OutboxState.UNKNOWN)
-        due = [n for n, one in self.model.items() if one.state in {OutboxState.QUEUED, OutboxState.UNKNOWN}][:limit]
-        got = self.processes[process].claim(self.now, limit)
-        assert [one.entry.decision_id for one in got] == due
-        for name in due:
-            self.moved(name, OutboxState.SENDING, attempts=self.model[name].attempts + 1)
-            self.leases[name] = self.now + LEASE
-            self.senders[name] = process
-
-    @precondition(lambda self: any(one.state is OutboxState.SENDING for one in self.model.values()))
-    @rule(
-        data=st.data(),
-        process=st.integers(0, 1),
-        to=st.sampled_from([state for state in OutboxState if state not in {OutboxState.DRAFT, OutboxState.SENDING}]),
-    )
-    def answer(self, data: st.DataObject, process: int, to: OutboxState) -> None:
-        name = data.draw(st.sampled_from([n for n, one in self.model.items() if one.state is OutboxState.SENDING]))
-        self.processes[process].settle([Outcome(name, to)], self.now, "run")
-        attempts = self.model[name].attempts
-        if to is OutboxState.DELIVERED:
-            self.moved(name, to)
-        elif self.senders[name] != process:
-            return  # what is not its own to send any more, it only knows to be delivered
-        elif to is OutboxState.QUEUED:
-            self.moved(name, OutboxState.UNKNOWN if attempts > 1 else OutboxState.QUEUED, attempts=attempts - 1)
-        else:
-            self.moved(name, to, attempts=attempts if to is OutboxState.UNKNOWN else 0)
-
-    @precondition(lambda self: self.model)
-    @rule(data=st.data())
-    def withdraw(self, data: st.DataObject) -> None:
-        name = data.draw(st.sampled_from(list(self.model)))
-        if self.model[name].can_be_withdrawn:
-            self.processes[0].withdraw(name)
-            del self.model[name]
-        else:
-            with pytest.raises(NotWithdrawableError):
-                self.processes[0].withdraw(name)
-
-    @precondition(lambda self: self.model)
-    @rule(data=st.data())
-    def accept(self, data: st.DataObject) -> None:
-        name = data.draw(st.sampled_from(list(self.model)))
-        self.processes[0].close(name)
-        if self.model[name].state.needs_answer:
-            del self.model[name]
-
-    @precondition(lambda self: self.model)
-    @rule(data=st.data())
-    def retry(self, data: st.DataObject) -> None:
-        name = data.draw(st.sampled_from(list(self.model)))
-        one = self.model[name]
-        can = one.state.needs_answer and not self.on_its_way(one.request_id)
-        assert self.processes[1].retry(name) == int(can)
-        if can:
-            self.moved(name, OutboxState.QUEUED)
-
-    @rule(seconds=st.sampled_from([1.0, LEASE, DELIVERED_KEPT + 1]))
-    def wait(self, seconds: float) -> None:
-        self.now += seconds
-
-    @invariant()
-    def nothing_is_lost_and_each_is_what_it_is(self) -> None:
-        rows = {one.decision_id: one for one in self.processes[1].entries(0.0)}
-        assert {name: (one.state, one.attempts) for name, one in rows.items()} == {
-            name: (one.state, one.attempts) for name, one in self.model.items()
-        }
-        assert list(rows) == list(self.model)
-        open_gates = [one.request_id for one in rows.values() if one.state.is_open]
-        assert len(open_gates) == len(set(open_gates))
-        assert (self.processes[0].next_due() is None) == (not open_gates)
-
-    def teardown(self) -> None:
-        self.connection.close()
-
-
-TestRows = Rows.TestCase
-TestRows.settings = examples(stateful_step_count=30)

@@ -29,7 +29,8 @@ from hitl_desktop.store.removal import remove_store
 from hitl_desktop.store.schema import MIGRATIONS
 from hitl_desktop.store.tenant_store import StoreThread, kept_tenants, open_store, open_tenant_store
 from hitl_desktop.tenancy import TenantNames
-from tests.stores import NAMES, add, bundle_fields, database, entry, files, gate, key_file, opened, settings, summaries
+from tests.environments import key_file
+from tests.stores import NAMES, add, bundle_fields, database, entry, files, gate, opened, settings, summaries
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = 4096

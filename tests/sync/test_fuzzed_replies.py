@@ -26,11 +26,11 @@ from hitl_desktop.services.errors import Malformed, ServiceError
 from hitl_desktop.session import ReviewSession, open_backend, open_session
 from hitl_desktop.settings import Settings
 from hitl_desktop.sync.monitor import Phase
+from tests.environments import key_file
 from tests.fuzzing import cases, damaged, value
 from tests.gates import TENANT, ask, gate_request, written
 from tests.processes import DEADLINE
 from tests.servers import Server
-from tests.stores import key_file
 
 
 def packed_entry(name: str) -> list[object]:
