@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from hypothesis import settings as hypothesis_settings
 from tests import desktop, servers
 
 FULL = bool(os.environ.get("HITL_TEST_FULL"))
+SEED = os.environ.get("HITL_TEST_SEED")
 _QT_FOLDERS = frozenset({"journeys", "viewmodels", "widgets"})
 _FORBIDDEN_VARIABLES = ("HITL_", "REDIS_", "KNOWLEDGE_STORE_", "MULTI_TENANCY_", "QT_", "XDG_")
 _FORBIDDEN_NAMES = frozenset(
@@ -167,6 +169,12 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def full() -> bool:
     """Whether the full counts were asked for (`make test-all`): more rounds, more rows, more examples."""
     return FULL
+
+
+@pytest.fixture
+def seed() -> int:
+    """What a walk at random begins with: the number in HITL_TEST_SEED, or one that differs each time."""
+    return int(SEED) if SEED else secrets.randbelow(2**32)
 
 
 # --- unexpected log lines ---------------------------------------------------------------------------------------------

@@ -74,7 +74,11 @@ class _Controller:
         """Wait until another tenant is chosen, and return it; None once the window is closed."""
         await self._told.wait()
         self._told.clear()
-        return None if self.closed else self._chosen
+        if self.closed:
+            return None
+        # What was told of the last choice is answered by this one.
+        self.window.notice.hide()
+        return self._chosen
 
 
 class Windows:

@@ -107,7 +107,6 @@ class MainWindow(QMainWindow):
         self.review.attach(view.review, view.outbox, theme)
         self.knowledge.attach(view.knowledge, theme)
         self._who.setText(f"{view.reviewer} · {view.address}")
-        self.notice.hide()
         view.connectivity.connect(self._show_connectivity)
         view.noticed.connect(self._show_notice)
         view.failed.connect(self.notice.show_text)

@@ -13,7 +13,7 @@ from hitl_desktop.settings import read_settings
 from hitl_desktop.store.first_rows import first_rows
 from hitl_desktop.tenancy import TenantNames
 from hitl_desktop.widgets.main_window import MainWindow
-from tests.driving import open_gate, running, summaries
+from tests.driving import open_gate, running, summaries, switch
 from tests.environments import keeping
 from tests.gates import ask, gate_request
 from tests.servers import Server
@@ -113,3 +113,13 @@ async def test_the_list_and_the_selection_stay_when_the_session_opens(
         assert set(seen) == {2}
         assert window.gates.table.currentIndex().row() == 1
         await until(lambda: window.review is not None and window.review.decision.approve.isEnabled(), "it is open, too")
+
+
+async def test_what_was_told_before_the_session_opens_stays_on_the_screen(
+    valkey: Server, environment: dict[str, str]
+) -> None:
+    async with running(environment, before=lambda window: window.show_problem("Something is to be known.")) as window:
+        await until(lambda: window._view is not None, "the session is open")
+        assert window.notice.text() == "Something is to be known."
+        await switch(window, "widgets-inc")
+        assert window.notice.text() == ""
