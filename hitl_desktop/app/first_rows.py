@@ -32,6 +32,9 @@ class FirstRows(QObject):
         self._thread.start()
 
     def _read(self) -> None:
+        if not self._settings.stores_dir.is_dir():
+            self.ready.emit(None, ())
+            return
         from hitl_desktop.store.first_rows import first_rows
         from hitl_desktop.store.windows import WindowStore
         from hitl_desktop.tenancy import TenancyError, TenantConfig, TenantNames

@@ -33,7 +33,7 @@ from hitl_desktop.sync.schedule import backoff
 
 TOGETHER = 100
 """Decisions in one sending: few enough that packing them does not hold a frame."""
-_LANES = 2
+_LANES = 3
 _SHOWN_SENDING = 20
 _LOOK_EVERY = 1.0
 _SHOWN_FOR = 600.0
