@@ -1,1 +1,1 @@
-"""What stays on this machine: an encrypted file for each tenant, its key, windows to restore, credentials, the keyring."""
+"""What stays on this machine: an encrypted file for each tenant, its key, open windows, credentials, the keyring."""
