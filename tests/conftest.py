@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 import os
-import secrets
 import shutil
 import sys
 import tempfile
@@ -15,9 +14,9 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from tests import desktop, servers
+from tests.seeds import SEED
 
 FULL = bool(os.environ.get("HITL_TEST_FULL"))
-SEED = os.environ.get("HITL_TEST_SEED")
 _QT_FOLDERS = frozenset({"journeys", "viewmodels", "widgets"})
 _FORBIDDEN_VARIABLES = ("HITL_", "REDIS_", "KNOWLEDGE_STORE_", "MULTI_TENANCY_", "QT_", "XDG_")
 _FORBIDDEN_NAMES = frozenset(
@@ -174,7 +173,7 @@ def full() -> bool:
 @pytest.fixture
 def seed() -> int:
     """What a walk at random begins with: the number in HITL_TEST_SEED, or one that differs each time."""
-    return int(SEED) if SEED else secrets.randbelow(2**32)
+    return SEED
 
 
 # --- unexpected log lines ---------------------------------------------------------------------------------------------

@@ -1,18 +1,17 @@
 """Random damage for the tests that fuzz: reproducible from a seed that is printed with each failure."""
 
-import os
 from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-SEED = int(os.environ.get("FUZZ_SEED") or Random().randrange(2**32))  # noqa: S311 - chooses cases, guards nothing
+from tests.seeds import BRINGS_BACK, SEED
 
 
 def cases(what: str, count: int) -> Iterator[tuple[str, Random]]:
     """Yield `count` cases: a name to print, and the random numbers of that case alone."""
-    print(f"{count} cases of {what}, FUZZ_SEED={SEED}")  # noqa: T201 - shown with a failure
+    print(f"{count} cases of {what}, {BRINGS_BACK}")  # noqa: T201 - shown with a failure
     for number in range(count):
-        yield f"{what}, FUZZ_SEED={SEED}, case {number}", Random(f"{SEED} {what} {number}")  # noqa: S311 - as above
+        yield f"{what}, {BRINGS_BACK}, case {number}", Random(f"{SEED} {what} {number}")  # noqa: S311 - chooses cases
 
 
 def damaged(random: Random, content: bytes) -> bytes:

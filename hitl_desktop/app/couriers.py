@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Collection
 
-from hitl_desktop.domain.outbox import Cause
+from hitl_desktop.domain.outbox import Cause, decisions
 from hitl_desktop.services.errors import ServiceError
 from hitl_desktop.session import Backend, open_session
 from hitl_desktop.store.errors import StoreError
@@ -90,10 +90,9 @@ class Couriers:
             return
         if count and tenant_id not in self._told:
             self._told.add(tenant_id)
-            self._tell(
-                f"{count} decisions for {tenant_id or 'single-tenant mode'} cannot be delivered: {problem} They stay "
-                f"here: see `hitl-desktop outbox list{f' --tenant {tenant_id}' if tenant_id else ''}`."
-            )
+            whose = f"{decisions(count)} for {tenant_id or 'single-tenant mode'}"
+            outbox = f"hitl-desktop outbox list{f' --tenant {tenant_id}' if tenant_id else ''}"
+            self._tell(f"{whose} cannot be delivered: {problem} Nothing is lost: see `{outbox}`.")
 
 
 def _refused(store: TenantStore, problem: str) -> int:

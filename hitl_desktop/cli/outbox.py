@@ -12,7 +12,7 @@ import click
 
 from hitl_desktop.cli.output import plain, print_json
 from hitl_desktop.cli.running import DONE, backend, json_option, run, tenant_option
-from hitl_desktop.domain.outbox import OutboxEntry
+from hitl_desktop.domain.outbox import OutboxEntry, decisions
 from hitl_desktop.services.errors import NotFound
 from hitl_desktop.session.export import entry_document, export_document
 from hitl_desktop.store.outbox import DELIVERED_KEPT
@@ -162,7 +162,7 @@ async def _export(decision_ids: Sequence[str], output: Path | None, tenant: str 
     if as_json:
         print_json({"tenant_id": chosen, "exported": len(exported), "output": str(output)})
     else:
-        click.echo(f"{len(exported)} decisions written to {output}.")
+        click.echo(f"{decisions(len(exported))} written to {output}.")
     return DONE
 
 

@@ -24,27 +24,29 @@ from hitl_desktop.tenancy import TenancyError, TenantNotAllowedError
 from hitl_desktop.tenancy.audit import TenantEvent, TenantRecord
 
 DONE = 0
+UNREADABLE = 1
+USAGE = 2
 REJECTED = 3
 EXPIRED = 4
 CONFLICT = 5
 UNREACHABLE = 6
-USAGE = 2
+NOT_FOUND = 7
 _NAME_KEPT = 200
 _CODES: tuple[tuple[type[Exception], int], ...] = (
-    (SettingsError, 2),
-    (TenancyError, 2),
-    (ReasonRequiredError, 2),
-    (NotFound, 7),
+    (SettingsError, USAGE),
+    (TenancyError, USAGE),
+    (ReasonRequiredError, USAGE),
+    (NotFound, NOT_FOUND),
     (Conflict, CONFLICT),
-    (Unavailable, 6),
-    (Refused, 6),
-    (LocalWorkspaceError, 6),
+    (Unavailable, UNREACHABLE),
+    (Refused, UNREACHABLE),
+    (LocalWorkspaceError, UNREACHABLE),
     (AlreadyQueuedError, CONFLICT),
     (NotWithdrawableError, CONFLICT),
     (NoKeyError, USAGE),
     (KeyringUnusableError, USAGE),
-    (StoreError, 1),
-    (Malformed, 1),
+    (StoreError, UNREADABLE),
+    (Malformed, UNREADABLE),
 )
 
 Command = TypeVar("Command", bound=Callable[..., Any])

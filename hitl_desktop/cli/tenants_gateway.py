@@ -5,13 +5,11 @@ from pathlib import Path
 import click
 
 from hitl_desktop.cli.output import print_json
-from hitl_desktop.cli.running import DONE, Failure, json_option, run
+from hitl_desktop.cli.running import DONE, UNREACHABLE, USAGE, Failure, json_option, run
 from hitl_desktop.gateway.tokens import TokenFile, TokenFileError, digest_of, new_token
 from hitl_desktop.settings import SettingsError, read_settings
 from hitl_desktop.tenancy import TenancyError, TenantConfig, validate_tenant
 
-_USAGE = 2
-_UNREACHABLE = 6
 _HIGHEST_PORT = 65535
 _EXTRA = frozenset({"uvicorn", "httpx"})
 
@@ -47,9 +45,9 @@ def gateway(url: str, file: Path, host: str, port: int, audit_file: Path | None)
     except ModuleNotFoundError as error:
         if error.name not in _EXTRA:
             raise
-        raise Failure(f"The gateway needs {error.name}: pip install 'hitl-desktop[gateway]'.", _USAGE) from None
+        raise Failure(f"The gateway needs {error.name}: pip install 'hitl-desktop[gateway]'.", USAGE) from None
     if not is_address(url):
-        raise Failure("--chroma takes http:// or https:// with a host, and neither a user nor a query.", _USAGE)
+        raise Failure("--chroma takes http:// or https:// with a host, and neither a user nor a query.", USAGE)
     try:
         settings = read_settings()
         config = TenantConfig(
@@ -57,7 +55,7 @@ def gateway(url: str, file: Path, host: str, port: int, audit_file: Path | None)
         )
         tokens = TokenFile(file, config)
     except (SettingsError, TokenFileError) as error:
-        raise Failure(str(error), _USAGE) from None
+        raise Failure(str(error), USAGE) from None
 
     async def work() -> int:
         log = audit_file or settings.state_dir / "log" / "gateway.jsonl"
@@ -68,7 +66,7 @@ def gateway(url: str, file: Path, host: str, port: int, audit_file: Path | None)
         return run(work())
     except OSError as error:
         file_too = f": {error.filename}" if error.filename else ""
-        raise Failure(f"The gateway cannot start: {error.strerror or error}{file_too}.", _UNREACHABLE) from None
+        raise Failure(f"The gateway cannot start: {error.strerror or error}{file_too}.", UNREACHABLE) from None
 
 
 def _ready(address: str) -> None:
@@ -86,7 +84,7 @@ def gateway_token(tenant: str, *, as_json: bool) -> int:
     try:
         validate_tenant(tenant, read_settings().allowed_tenants)
     except (SettingsError, TenancyError) as error:
-        raise Failure(str(error), _USAGE) from None
+        raise Failure(str(error), USAGE) from None
     token = new_token()
     digest = digest_of(token)
     if as_json:

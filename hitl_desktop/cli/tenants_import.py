@@ -8,11 +8,10 @@ from typing import Any
 import click
 
 from hitl_desktop.cli.output import plain, print_json
-from hitl_desktop.cli.running import DONE, Failure, json_option, run
+from hitl_desktop.cli.running import DONE, USAGE, Failure, json_option, run
 from hitl_desktop.settings import read_tenancy, settings_file
 from hitl_desktop.settings.file import write_file
 
-_USAGE = 2
 _BLOCK = "multiTenancy"
 _LARGEST = 1024 * 1024
 _DEFAULTS = {"enabled": False, "defaultTenant": "", "allowedTenants": "*", "tenantHeader": "X-Tenant-ID"}
@@ -58,16 +57,16 @@ def read_block(file: Path) -> dict[str, Value]:
 
     try:
         if file.stat().st_size > _LARGEST:
-            raise Failure(f"{file} is too large to be a values file.", _USAGE)
+            raise Failure(f"{file} is too large to be a values file.", USAGE)
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, OSError, RecursionError) as error:
-        raise Failure(f"{file} cannot be read as YAML: {str(error).splitlines()[0]}.", _USAGE) from None
+        raise Failure(f"{file} cannot be read as YAML: {str(error).splitlines()[0]}.", USAGE) from None
     block = _find(document)
     if block is None:
-        raise Failure(f"{file} has no {_BLOCK} block.", _USAGE)
+        raise Failure(f"{file} has no {_BLOCK} block.", USAGE)
     if unknown := set(block) - set(_DEFAULTS):
         raise Failure(
-            f"{_BLOCK} holds {', '.join(sorted(map(str, unknown)))}; allowed are {', '.join(_DEFAULTS)}.", _USAGE
+            f"{_BLOCK} holds {', '.join(sorted(map(str, unknown)))}; allowed are {', '.join(_DEFAULTS)}.", USAGE
         )
     return _settings({**_DEFAULTS, **block})
 

@@ -103,3 +103,8 @@ class NotWithdrawableError(Exception):
 
     def __init__(self) -> None:
         super().__init__("This decision was sent, so it cannot be taken back; its outcome will show.")
+
+
+def decisions(count: int) -> str:
+    """Return how many decisions there are, as part of a sentence: `1 decision`, `3 decisions`."""
+    return f"{count} decision{'' if count == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""What a diagnosis asks the server: its version, and whether single-tenant data lies beside the tenants'."""
+"""What is asked about the server itself: its version, its history, and single-tenant data beside the tenants'."""
 
 from hitl_desktop.services import scripts
 from hitl_desktop.services.connection import Connection, named_alone, understood

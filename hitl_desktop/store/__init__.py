@@ -1,1 +1,1 @@
-"""What stays on this machine: the windows to restore, and the operating system's keyring."""
+"""What stays on this machine: an encrypted file for each tenant, its key, open windows, credentials, the keyring."""

@@ -164,11 +164,17 @@ def sorted_out(path: Path) -> Iterator[None]:
             f"The disk with {path.parent} is full or cannot be written ({error}); free some space, nothing was kept."
         ) from None
     except apsw.BusyError:
-        raise StoreError("Another process holds the store for too long; nothing was kept, try again.") from None
+        raise StoreError(
+            "Another process has been using what is kept of this tenant for long; nothing was kept, try again."
+        ) from None
     except apsw.Error as error:
-        raise StoreError(f"The store could not do that ({type(error).__name__}: {error}); nothing was kept.") from None
+        raise StoreError(
+            f"What is kept on this machine cannot be used ({error}); nothing was kept, try again."
+        ) from None
     except TimeoutError:
-        raise StoreError("Another process is just opening this tenant's store for long; try again.") from None
+        raise StoreError(
+            "Another process has been opening what is kept of this tenant for long; nothing was kept, try again."
+        ) from None
     except OSError as error:
         raise StoreFullError(f"{path} cannot be used: {error.strerror or error}; nothing was kept.") from None
 

@@ -33,9 +33,9 @@ def prove_keyring() -> str:
         what = f"The keyring ({name}) cannot be used ({type(error).__name__})"
         raise KeyringUnusableError(f"{what}: unlock or install one, or set HITL_KEY_FILE.") from None
     if not kept:
-        raise KeyringUnusableError(f"The keyring ({name}) does not keep what it is given.")
+        raise _forgetful(name)
     if keyring.get_keyring().priority < _RECOMMENDED:
-        raise KeyringUnusableError(f"The keyring ({name}) is none of an operating system, and may be a plain file.")
+        raise KeyringUnusableError(f"The keyring ({name}) may be a plain file: choose the operating system's.")
     return name
 
 
@@ -69,7 +69,7 @@ def write_secret(entry: tuple[str, str], secret: str) -> None:
     except keyring.errors.KeyringError as error:
         raise _unusable(error) from None
     if kept != secret:
-        raise KeyringUnusableError(f"The keyring ({_name()}) does not keep what it is given.")
+        raise _forgetful(_name())
 
 
 def forget_secret(entry: tuple[str, str]) -> None:
@@ -86,6 +86,10 @@ def forget_secret(entry: tuple[str, str]) -> None:
             keyring.delete_password(*entry)
     except keyring.errors.KeyringError as error:
         raise _unusable(error) from None
+
+
+def _forgetful(name: str) -> KeyringUnusableError:
+    return KeyringUnusableError(f"The keyring ({name}) does not keep what it is given: choose the operating system's.")
 
 
 def _unusable(error: Exception) -> KeyringUnusableError:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from hitl_desktop.domain.outbox import decisions
 from hitl_desktop.settings import Settings
 from hitl_desktop.store.database import open_database, sorted_out
 from hitl_desktop.store.errors import InUseError, NoKeyError, StoreError, UndeliveredError
@@ -56,7 +57,7 @@ def _refuse(path: Path, files: list[Path], names: TenantNames, keys: Keys, *, di
     if discard:
         return
     if count:
-        raise UndeliveredError(f"{count} decisions were not delivered and would be lost, so nothing was removed.")
+        raise UndeliveredError(f"{decisions(count)} would be lost undelivered, so nothing was removed.")
     if unread:
         kept = ", ".join(sorted(unread))
         raise UndeliveredError(f"{kept} cannot be read and may hold undelivered decisions, so nothing was removed.")

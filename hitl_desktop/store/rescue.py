@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hitl_desktop.domain.outbox import decisions
 from hitl_desktop.store.database import close_untouched, storable, transaction
 from hitl_desktop.store.errors import StoreError, TooNewError, WrongKeyError
 from hitl_desktop.store.outbox import Outbox
@@ -136,7 +137,7 @@ def _drafts(connection: "apsw.Connection") -> list[Sequence[Any]]:
 def sentence(cause: StoreError, aside: Path, rescued: int) -> str:
     """Return what happened as a sentence for the reviewer."""
     what = f"{str(cause)[:1].lower()}{str(cause)[1:].rstrip('.')}"
-    kept = f"{rescued} decisions in it are kept" if rescued else "no decision in it waits that could be read"
+    kept = f"the outbox has {decisions(rescued)} from it" if rescued else "no decision in it waits that could be read"
     return storable(
         f"What was kept of this tenant could not be used: {what}. It was moved aside as {aside.name}; {kept}, and the "
         "gates come again from the server."

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from hitl_desktop.domain.outbox import decisions
 from hitl_desktop.settings import Settings
 from hitl_desktop.store import rescue
 from hitl_desktop.store.database import (
@@ -95,7 +96,7 @@ class TenantStore:
                 check_pages(self._connection)
             self.outbox.take_up(time.time())
             if unreadable := self.outbox.unreadable():
-                self.notice = f"{unreadable} decisions in the outbox cannot be read, so they are not sent; they stay."
+                self.notice = f"The outbox has {decisions(unreadable)} that cannot be read: not sent, but kept."
             next(self.gates.pages(1), None)
 
     def close(self, *, is_damaged: bool = False) -> None:
@@ -267,7 +268,7 @@ def _take_over(store: TenantStore, old: Path, names: TenantNames, keys: Keys, ke
     rescued = store.take_in(left)
     rescue.mark_taken(old)
     if rescued:
-        told = f"{rescued} decisions from a file that had been moved aside ({old.name}) are in the outbox again."
+        told = f"The outbox has {decisions(rescued)} again, from a file that had been moved aside ({old.name})."
         store.notice = " ".join(filter(None, (store.notice, told)))
 
 

@@ -137,7 +137,7 @@ def test_decisions_that_were_not_delivered_are_kept(
     before = files(with_key_file)
     refused = run("tenants", "forget", TENANT, "--yes")
     assert refused.code == 5
-    assert refused.err.startswith("Error: 1 decisions were not delivered and would be lost, so nothing was removed.")
+    assert refused.err.startswith("Error: 1 decision would be lost undelivered, so nothing was removed.")
     assert "--discard-decisions" in refused.err
     assert files(with_key_file) == before
     assert len(json.loads(run("outbox", "list", *of, "--json").out)["decisions"]) == 1

@@ -5,7 +5,8 @@ from random import Random
 
 import pytest
 
-from tests.faults.lives import SEED, Figures
+from tests.faults.lives import Figures
+from tests.seeds import BRINGS_BACK
 from tests.servers import Server
 
 
@@ -19,9 +20,9 @@ def lasting() -> Iterator[Server]:
 
 
 @pytest.fixture
-def random() -> Random:
-    """Where random points come from; `FAULTS_SEED` brings a run back."""
-    return Random(SEED)  # noqa: S311 - spreads kills, guards nothing
+def random(seed: int) -> Random:
+    """Where random points come from."""
+    return Random(seed)  # noqa: S311 - spreads kills, guards nothing
 
 
 _FIGURES = pytest.StashKey[list[str]]()
@@ -43,5 +44,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.failed and "random" in getattr(item, "fixturenames", ()):
-        report.sections.append(("seed", f"FAULTS_SEED={SEED}"))
+        report.sections.append(("seed", BRINGS_BACK))
     return report

@@ -23,8 +23,6 @@ from tests.servers import Server
 Figures = Callable[[str], None]
 
 ROOT = Path(__file__).parent.parent.parent
-SEED = int(os.environ.get("FAULTS_SEED") or int.from_bytes(os.urandom(4)))
-"""What the random points come from; a failing test names it, and the variable brings it back."""
 
 
 def settings_of(home: Path, server: Server, url: str = "") -> dict[str, str]:

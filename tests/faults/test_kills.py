@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from hitl_desktop.domain.decision import Verdict
 from hitl_desktop.services.encoding import GateRequest
 from hitl_desktop.services.errors import ServiceError
 from tests import processes
-from tests.faults.ledger import faults, ledger
+from tests.faults.ledger import Ledger, faults, ledger
 from tests.faults.lives import Figures, Life, Nursery, hitl_desktop, outbox_rows, settings_of
 from tests.gates import TENANT, ask, decision, gate_request, opened
 from tests.servers import Server
@@ -113,12 +114,20 @@ async def test_kills_of_verbs(lasting: Server, home: Path, random: Random, figur
                 life.kill()
                 acknowledged |= life.acknowledged
         assert nursery.complaints == ""
-    synced = await asyncio.to_thread(hitl_desktop, environment, "gates", "sync")
-    assert synced.returncode == 0, synced.stderr
-    books = ledger(lasting, requests)
+    books = await books_after(lasting, environment, requests, acknowledged)
+    figures(f"{2 * kills} kills of verbs: {len(acknowledged)} decisions were acknowledged, {len(books.events)} written")
+
+
+async def books_after(
+    server: Server, environment: Mapping[str, str], requests: Sequence[GateRequest], acknowledged: Mapping[str, str]
+) -> Ledger:
+    """Deliver what is left, and return what the server has then: each decision that was acknowledged, exactly once."""
+    done = await asyncio.to_thread(hitl_desktop, environment, "gates", "sync")
+    assert done.returncode == 0, done.stderr
+    books = ledger(server, requests)
     assert faults(books, acknowledged, outbox_rows(environment)) == []
     assert acknowledged
-    figures(f"{2 * kills} kills of verbs: {len(acknowledged)} decisions were acknowledged, {len(books.events)} written")
+    return books
 
 
 def duration(nursery: Nursery, environment: dict[str, str]) -> float:
@@ -152,11 +161,7 @@ async def test_kills_of_the_window(
             life.kill()
             acknowledged |= life.acknowledged
         assert nursery.complaints == ""
-    synced = await asyncio.to_thread(hitl_desktop, environment, "gates", "sync")
-    assert synced.returncode == 0, synced.stderr
-    books = ledger(lasting, requests)
-    assert faults(books, acknowledged, outbox_rows(environment)) == []
-    assert acknowledged
+    books = await books_after(lasting, environment, requests, acknowledged)
     figures(
         f"{kills} kills of the window: {len(acknowledged)} decisions had left its list, {len(books.events)} written"
     )

@@ -20,23 +20,15 @@ from hitl_desktop.services.connection import Connection, connect
 from hitl_desktop.services.knowledge import KnowledgeStore
 from hitl_desktop.session import Backend, ReviewSession, open_backend, open_session
 from hitl_desktop.settings import KeyLayout, Settings, read_settings
-from hitl_desktop.store.keys import write_private
 from hitl_desktop.store.tenant_log import TenantLog
 from hitl_desktop.tenancy import TenantContext, TenantNames
 from hitl_desktop.tenancy.audit import TenantEvent, TenantRecord
+from tests.environments import key_file
 from tests.processes import DEADLINE
 from tests.servers import Server
+from tests.verbs import Answer
 
 REVIEWER = "rev@example.org"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a verb said."""
-
-    code: int
-    out: str
-    err: str
 
 
 @dataclass(frozen=True)
@@ -112,15 +104,12 @@ def files() -> Iterator[Path]:
 
 def settle_in(monkeypatch: pytest.MonkeyPatch, server: Server, layout: KeyLayout, *tenants: str) -> None:
     """Set the environment by which everything here reads its settings; the key file is made once."""
-    key = Path.home() / "key"
-    if not key.exists():
-        write_private(key, os.urandom(32))
     for name, value in {
         "HITL_REDIS_URL": server.url,
         "MULTI_TENANCY_ENABLED": "true",
         "ALLOWED_TENANTS": ",".join(tenants),
         "HITL_KEY_LAYOUT": layout.value,
         "HITL_REVIEWER": REVIEWER,
-        "HITL_KEY_FILE": str(key),
+        "HITL_KEY_FILE": str(key_file(Path.home())),
     }.items():
         monkeypatch.setenv(name, value)

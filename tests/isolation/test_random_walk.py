@@ -14,6 +14,7 @@ from tests.isolation import client_steps, command_steps, review_steps
 from tests.isolation.model import Model
 from tests.isolation.place import Place, settle_in
 from tests.isolation.walk import walking
+from tests.seeds import BRINGS_BACK
 from tests.servers import Server
 
 # One begins as another; one is legacy, and a file system that does not heed case would take it for another.
@@ -45,7 +46,7 @@ async def test_three_tenants_never_meet(
             try:
                 await walk.go(list(STEPS), list(STEPS.values()), TOGETHER)
             except BaseException as error:
-                error.add_note(f"HITL_TEST_SEED={seed} leads here again; the last steps of {start} + n:")
+                error.add_note(f"{BRINGS_BACK} leads here again; the last steps of {start} + n:")
                 error.add_note("\n".join(walk.taken))
                 raise
         shutil.rmtree(state)

@@ -11,7 +11,8 @@ from hitl_desktop.services import TenantRedis
 from hitl_desktop.session import ReviewSession
 from hitl_desktop.tenancy import TenantContext
 from tests.isolation.model import Model, read_keyspaces
-from tests.isolation.place import Answer, Place
+from tests.isolation.place import Place
+from tests.verbs import Answer
 
 LOOK_EVERY = 10
 Step = Callable[["Walk", Model], Awaitable[None]]

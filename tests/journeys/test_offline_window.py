@@ -42,6 +42,16 @@ async def kept(window: MainWindow, count: int) -> None:
     await until(lambda: window._view is not None and window._view.kept == (count, count), "the evidence is kept")
 
 
+async def approve_offline(window: MainWindow, reason: str = "") -> None:
+    """Keep the only gate, leave the network alone, and approve it."""
+    await until(lambda: len(summaries(window)) == 1, "the gate is listed")
+    await kept(window, 1)
+    QTest.mouseClick(window.toolbar.offline, Qt.MouseButton.LeftButton)
+    await open_gate(window, "Retry with jitter")
+    approve(window, reason)
+    await until(lambda: not summaries(window), "the decided gate has left")
+
+
 async def test_review_on_a_train_and_arrive(valkey: Server, environment: dict[str, str]) -> None:
     first, second = gate_request("Retry with jitter"), gate_request("Event schema")
     await ask(valkey.url, "acme-corp", first, second)
@@ -129,12 +139,7 @@ async def test_a_conflict_shows_both_sides_and_outlives_a_restart(valkey: Server
     request = gate_request("Retry with jitter")
     await ask(valkey.url, "acme-corp", request)
     async with running(environment) as window:
-        await until(lambda: len(summaries(window)) == 1, "the gate is listed")
-        await kept(window, 1)
-        QTest.mouseClick(window.toolbar.offline, Qt.MouseButton.LeftButton)
-        await open_gate(window, "Retry with jitter")
-        approve(window, "Ours")
-        await until(lambda: not summaries(window), "the decided gate has left")
+        await approve_offline(window, "Ours")
         await reject_elsewhere(valkey, request.request_id)
         QTest.mouseClick(window.toolbar.offline, Qt.MouseButton.LeftButton)
         await until(lambda: "⇄ 1" in window.toolbar.outbox.text(), "the conflict is counted")
@@ -295,16 +300,11 @@ async def test_decisions_for_a_tenant_that_is_no_longer_allowed_are_told_at_ever
     request = gate_request("Retry with jitter")
     await ask(valkey.url, "acme-corp", request)
     async with running(environment) as window:
-        await until(lambda: len(summaries(window)) == 1, "the gate is listed")
-        await kept(window, 1)
-        QTest.mouseClick(window.toolbar.offline, Qt.MouseButton.LeftButton)
-        await open_gate(window, "Retry with jitter")
-        approve(window)
-        await until(lambda: not summaries(window), "the decided gate has left")
+        await approve_offline(window)
     others = environment | {"ALLOWED_TENANTS": "widgets-inc", "DEFAULT_TENANT_ID": "widgets-inc"}
     for _ in range(2):
         async with running(others, "widgets-inc") as window:
-            await until(lambda: "1 decisions for acme-corp" in window.notice.text(), "the reviewer is told")
+            await until(lambda: "1 decision for acme-corp" in window.notice.text(), "the reviewer is told")
             assert "outbox list --tenant acme-corp" in window.notice.text()
     assert written(valkey, "acme-corp", request).is_pending
     async with running(environment, "acme-corp"):

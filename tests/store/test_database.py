@@ -14,6 +14,7 @@ import pytest
 from hitl_desktop.store import database
 from hitl_desktop.store.database import MEMORY, open_database, sorted_out, transaction
 from hitl_desktop.store.errors import DamagedError, StoreError, StoreFullError, TooNewError, WrongKeyError
+from hitl_desktop.store.outbox import Outbox
 from hitl_desktop.store.schema import APPLICATION_ID, MIGRATIONS
 
 KEY, OTHER = bytes(range(32)), bytes(32)
@@ -86,6 +87,19 @@ def test_a_file_of_an_older_version_is_brought_up_to_date(path: Path, monkeypatc
         assert connection.pragma("user_version") == len(newer)
     with closing(open_database(path, KEY)) as connection:
         assert connection.execute("SELECT count(*) FROM extra").fetchone() == (1,)
+
+
+def test_rows_of_the_first_version_are_all_there_in_this_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "MIGRATIONS", MIGRATIONS[:1])
+        with closing(open_database(path, KEY)) as connection:
+            connection.execute(
+                "INSERT INTO outbox(decision_id, request_id, state, decision, gate, fields, device, run_id) "
+                "VALUES ('one', 'gate', 'delivered', x'', x'', x'', 'here', 'before')"
+            )
+    with closing(open_database(path, KEY)) as connection:
+        assert Outbox(connection).delivered_under_another("before") == []
+        assert Outbox(connection).delivered_under_another("after") == ["one"]
 
 
 def test_a_migration_that_fails_leaves_the_older_version(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

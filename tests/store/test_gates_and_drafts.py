@@ -1,6 +1,5 @@
 """The cached list of gates, what the reviewer has written and seen, and when each of them is forgotten."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
@@ -17,12 +16,6 @@ from hitl_desktop.store.gates import DECIDED_KEPT, GateCache, listed
 from tests.stores import gate
 
 MOMENT = datetime(2026, 1, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def connection() -> Iterator[apsw.Connection]:
-    with closing(open_database(MEMORY, bytes(32))) as opened_connection:
-        yield opened_connection
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Kept evidence: whole bundles, contents shared by digest, what is evicted and what never, and the search in it."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from hashlib import sha256
 
@@ -17,12 +16,6 @@ from hitl_desktop.store.drafts import Drafts
 from hitl_desktop.store.evidence import EvidenceCache, Kept
 from hitl_desktop.store.outbox import Outbox, Outcome
 from tests.stores import bundle_fields, entry, gate
-
-
-@pytest.fixture
-def connection() -> Iterator[apsw.Connection]:
-    with closing(open_database(MEMORY, bytes(32))) as opened_connection:
-        yield opened_connection
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
 
 import apsw
 import pytest
@@ -19,18 +18,11 @@ from hitl_desktop.domain.outbox import (
     OutboxEntry,
     OutboxState,
 )
-from hitl_desktop.store.database import MEMORY, open_database
 from hitl_desktop.store.outbox import DELIVERED_KEPT, LEASE, Outbox, Outcome
 from tests.environments import key_file
 from tests.stores import add, entry, gate, opened, settings
 
 NOW = 1_800_000_000.0
-
-
-@pytest.fixture
-def connection() -> Iterator[apsw.Connection]:
-    with closing(open_database(MEMORY, bytes(32))) as opened_connection:
-        yield opened_connection
 
 
 @pytest.fixture

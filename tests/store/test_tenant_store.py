@@ -18,7 +18,7 @@ import keyring
 import pytest
 
 from hitl_desktop.domain.decision import Draft
-from hitl_desktop.domain.outbox import OutboxState
+from hitl_desktop.domain.outbox import OutboxState, decisions
 from hitl_desktop.settings import Settings
 from hitl_desktop.store import rescue, tenant_store
 from hitl_desktop.store.errors import StoreError
@@ -160,7 +160,7 @@ def test_what_can_be_read_of_a_damaged_outbox_is_saved(wanted: Settings) -> None
         saved = summaries(store)
         assert len(saved) >= 57
         assert saved == [name for name in names if name in saved]
-        assert f"{len(saved)} decisions in it are kept" in store.notice
+        assert f"the outbox has {decisions(len(saved))} from it" in store.notice
         assert store.drafts.all() == {"request": Draft("half a sentence")}
     with opened(wanted) as store:
         assert summaries(store) == saved
@@ -183,7 +183,7 @@ async def test_damage_far_from_the_outbox_is_found_as_it_is_met(wanted: Settings
             await disk(lambda store: [store.evidence.find(f"request-{number}") for number in range(40)]) == [None] * 40
         )
         assert disk.openings == 2
-        assert "1 decisions in it are kept" in disk.notice
+        assert "the outbox has 1 decision from it" in disk.notice
         assert await disk(summaries) == ["on its way"]
     assert moved(wanted, "damaged")
 
@@ -199,7 +199,7 @@ def test_a_key_that_comes_back_brings_its_decisions(home: Path) -> None:
         add(store, "under the second")
     with opened(first) as store:
         assert summaries(store) == ["under the first"]
-        assert "1 decisions from a file that had been moved aside" in store.notice
+        assert "The outbox has 1 decision again, from a file that had been moved aside" in store.notice
         add(store, "later")
     with opened(second) as store:
         assert summaries(store) == ["under the second"]
@@ -340,7 +340,7 @@ def test_who_waits_too_long_for_another_process_is_told(wanted: Settings, monkey
     with opened(wanted):
         pass
     held = filelock.FileLock(wanted.stores_dir / "tenant-acme-corp.lock")
-    with held, pytest.raises(StoreError, match="Another process is just opening"), opened(wanted):
+    with held, pytest.raises(StoreError, match="Another process has been opening"), opened(wanted):
         pass
 
 
