@@ -1,5 +1,6 @@
 """Starting processes that cannot outlive the tests, and waiting for conditions with a deadline."""
 
+import atexit
 import os
 import subprocess
 import sys
@@ -76,6 +77,7 @@ def _guard() -> IO[bytes]:
     # It ends after this process does; nobody waits for it, and that is no leak to warn of.
     process.returncode = 0
     assert process.stdin is not None
+    atexit.register(process.stdin.close)
     return process.stdin
 
 
