@@ -95,7 +95,7 @@ def _paint(window: MainWindow, rows: FirstRows) -> None:
 def _follow(settings: Settings, window: MainWindow, instance: Instance, tenant: str | None, *, offline: bool) -> int:
     import asyncio
 
-    import qasync
+    from hitl_desktop.app.loop import WindowLoop
 
     async def work() -> None:
         # In a thread, since importing the servers' libraries would hold the window for a quarter of a second.
@@ -103,7 +103,6 @@ def _follow(settings: Settings, window: MainWindow, instance: Instance, tenant: 
         windows = module.Windows(settings, window, instance)
         await windows.run(tenant, offline=offline)
 
-    loop = qasync.QEventLoop(QApplication.instance())
-    with loop:
+    with WindowLoop(QApplication.instance()) as loop:
         loop.run_until_complete(work())
     return 0
