@@ -155,7 +155,7 @@ async def test_a_store_that_was_damaged_is_filled_anew_while_one_works(valkey: S
         assert "moved aside" in online.problems[0]
         await ask(valkey.url, TENANT, gate_request("One more"))
         await until(lambda: online.monitor.kept == (31, 31), "all evidence is kept again")
-        await until(lambda: not online._workers._recorder._gates, "the list is kept again")
+        await until(lambda: not online._workers._recorder._noted, "the list is kept again")
     with opened(wanted) as store:
         assert len([one for page in GateCache(store._connection).pages(100) for one in page]) == 31
         assert len(store.evidence.bundle_ids()) == 31
