@@ -140,17 +140,17 @@ class Workers:
 
     async def _prefetch(self) -> None:
         """Keep the evidence of what waits, now and whenever more has come."""
-        seen: tuple[int, set[str]] = (0, set())
+        seen = (0, 0)
         while True:
             await self._monitor.reached(Phase.ONLINE)
-            now = (self._disk.openings, set(self._book.pending_ids))
+            now = (self._disk.openings, self._book.revision)
             # What was decided goes before what may be read later.
             if seen != now and not self._is_delivering():
                 seen = now
                 try:
                     await self._prefetch_once()
                 except (ServiceError, StoreError):  # wait and try again: it is only for later
-                    seen = (0, set())
+                    seen = (0, 0)
             await asyncio.sleep(_PREFETCH_EVERY)
 
     def _is_delivering(self) -> bool:
@@ -163,9 +163,8 @@ class Workers:
 
     async def _prefetch_once(self) -> None:
         await self._disk(lambda store: store.remember("listed", "1"))
-        gates = [gate for name in tuple(self._book.pending_ids) if (gate := self._book.gates.get(name)) is not None]
         limit = self._backend.settings.offline_bytes
-        await self._reader.prefetch(gates, limit, self._monitor.show_kept)
+        await self._reader.prefetch(tuple(self._book.gates.values()), limit, self._monitor.show_kept)
 
 
 def _forget_old(store: TenantStore) -> None:
