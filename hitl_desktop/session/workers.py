@@ -103,6 +103,7 @@ class Workers:
     async def _work(self) -> None:
         await self._load()
         self._spawn(self._recorder.run)
+        self._spawn(self._forget_old)
         while True:
             self._switched.clear()
             online: list[asyncio.Task[None]] = []
@@ -132,11 +133,14 @@ class Workers:
             # First what was decided here: no gate shows as waiting that is on its way already.
             await self._outbound.reload()
             await self._recorder.load()
-            await self._disk(_forget_old)
         except StoreError as error:  # go on: what is kept cannot be shown, what the server has can
             self._recorder.problem = str(error)
         finally:
             self._recorder.begun.set()
+
+    async def _forget_old(self) -> None:
+        with suppress(StoreError):  # go on: it is only tidied, and again at the next start
+            await self._disk(_forget_old)
 
     async def _prefetch(self) -> None:
         """Keep the evidence of what waits, now and whenever more has come."""
