@@ -15,7 +15,6 @@ from hitl_desktop.viewmodels.rows import Order, Row, belonging, belongs, matchin
 
 _ROW_ROLE = Qt.ItemDataRole.UserRole + 1
 _BULK_EVERY_MS = 100
-_ROWS_FOR_A_MS = 800
 _ROOT = QModelIndex()
 
 
@@ -148,8 +147,7 @@ class GateListModel(QAbstractTableModel):
         if not change.bulk:
             self.counts_changed.emit()
         elif not self._bulk.isActive():
-            # Taking rows in costs the more the more there are already; the first ones show at once.
-            self._bulk.start(_BULK_EVERY_MS + len(self._sorted) // _ROWS_FOR_A_MS if self._sorted else 0)
+            self._bulk.start(_BULK_EVERY_MS if self._sorted else 0)  # the first ones show at once
 
     def flush(self) -> None:
         """Show what a load has brought so far."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from hitl_desktop.viewmodels.rows import Order, Row
 
-_MANY = 8
+_MANY = 4
 """From one fresh row for so many on, sorting all is cheaper than looking for their places."""
 
 
