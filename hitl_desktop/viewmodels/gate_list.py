@@ -226,7 +226,7 @@ class GateListModel(QAbstractTableModel):
     def _filtered(self) -> Ranked:
         if not self._words and self._gate_type is None:
             return self._sorted
-        return Ranked(matching(self._members(), self._words, self._gate_type), self.order)
+        return self._sorted.only(matching(self._members(), self._words, self._gate_type))
 
     def _arrange(self, members: list[Row], order: Order) -> None:
         self._sorted = Ranked(members, order)

@@ -43,6 +43,14 @@ class Ranked:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def only(self, some: list[Row]) -> "Ranked":
+        """Return `some` of these rows, in the same order."""
+        if len(some) < len(self.rows):
+            return Ranked(some, self.order)
+        every = Ranked(order=self.order)
+        every.rows = self.rows.copy()
+        return every
+
     def rank(self, row: Row) -> Any:
         """Return what `row` is sorted by."""
         return self._key(row)

@@ -5,6 +5,7 @@ from copy import copy
 from datetime import datetime
 from enum import StrEnum
 from math import inf
+from sys import intern
 
 from hitl_desktop.domain.gate import Gate, Quarantined
 from hitl_desktop.domain.outbox import OutboxEntry
@@ -35,7 +36,8 @@ class Row:
             self.home = queue_of(record, entry)
             self.name = record.request_id
             self.requested = record.requested_at.timestamp()
-            decided, expires, self.type_rank = record.decided_at, record.expires_at, record.gate_type
+            # There are few types: one text for each, rather than one for each gate, is looked at sooner.
+            decided, expires, self.type_rank = record.decided_at, record.expires_at, intern(record.gate_type)
             self.newest = -self.requested if decided is None else -decided.timestamp()
             self.expires = inf if expires is None else expires.timestamp()
             self.type_name: str = record.kind or self.type_rank

@@ -61,6 +61,14 @@ def test_a_load_finds_its_places_also_after_rows_came_and_went_alone(
     assert len(ranked) == len(known)
 
 
+@given(st.lists(rows, min_size=1, max_size=60), st.sampled_from(Order), st.sampled_from([1, 2, 3, 9]))
+def test_some_of_the_rows_keep_their_order(known: list[Row], order: Order, every: int) -> None:
+    ranked, some = Ranked(known, order), known[::every]
+    picked = ranked.only(some)
+    assert ranks(picked) == sorted(ranks(picked))
+    assert sorted(map(id, picked.rows)) == sorted(map(id, some))
+
+
 @pytest.mark.parametrize("order", [Order.WAITING, Order.TYPE, Order.EXPIRY])
 def test_of_one_rank_what_waits_longest_is_first(order: Order) -> None:
     some = [row(minute, "code", 5) for minute in (3, 7, 1, 9)]
