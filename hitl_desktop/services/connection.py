@@ -252,7 +252,8 @@ def shown_address(url: str) -> str:
 def translated(address: str, *, lost: type[Unavailable] = Unavailable) -> Iterator[None]:
     """Turn redis-py's errors into service errors; `lost` is what a lost connection becomes."""
     try:
-        yield
+        with _heeded():
+            yield
     except fault.NoPermissionError as error:
         raise _not_permitted(address, str(error)) from None
     except (fault.AuthenticationError, fault.AuthorizationError):
@@ -273,6 +274,21 @@ def translated(address: str, *, lost: type[Unavailable] = Unavailable) -> Iterat
         raise Malformed(f"The server at {address} answered in a way that cannot be read: {error}.") from None
     except _MISSHAPEN as error:  # redis-py takes some replies apart itself
         raise _misshapen(address, error, lost if lost is Interrupted else Malformed) from None
+
+
+@contextmanager
+def _heeded() -> Iterator[None]:
+    """Let a cancellation of this task count that came meanwhile, even if redis-py kept it to itself.
+
+    Until Python 3.12, asyncio.wait_for, by which it sends, does so with one that meets the end of the sending.
+    """
+    task = asyncio.current_task()
+    known = task.cancelling() if task else 0
+    try:
+        yield
+    finally:
+        if task and task.cancelling() > known:
+            raise asyncio.CancelledError
 
 
 @contextmanager
