@@ -31,7 +31,10 @@ async def test_a_cancellation_that_meets_the_closing_leaves_nothing_open(server:
     await until(lambda: clients(server) == before, "the server has no more clients than before")
 
 
-@pytest.mark.parametrize("command", [("PING",), ("XREAD", "BLOCK", 1, "STREAMS", "none", "0")], ids=str)
+commands = pytest.mark.parametrize("command", [("PING",), ("XREAD", "BLOCK", 1, "STREAMS", "none", "0")], ids=str)
+
+
+@commands
 async def test_a_cancellation_counts_whenever_it_comes(valkey: Server, command: tuple[str | int, ...]) -> None:
     answers = 0
 
@@ -53,3 +56,21 @@ async def test_a_cancellation_counts_whenever_it_comes(valkey: Server, command: 
         asking.cancel()
         await more_than(answers, asking)
         assert asking.cancelled()
+
+
+@commands
+async def test_a_cancellation_that_came_before_a_call_ends_it(valkey: Server, command: tuple[str | int, ...]) -> None:
+    answers: list[object] = []
+
+    async def ask_once_more() -> None:
+        async with connect(valkey.url) as connection:
+            await connection.read("PING")
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()  # as Ctrl-C does, which comes while the task runs
+            answers.append(await connection.read(*command))
+
+    asking = asyncio.create_task(ask_once_more())
+    await asyncio.wait([asking])
+    assert asking.cancelled()
+    assert answers == []
