@@ -21,6 +21,7 @@ from hitl_desktop.services.errors import (
     Unavailable,
 )
 from hitl_desktop.services.login import AtConnecting, Credentials, log_in, of_address, without_login
+from hitl_desktop.services.pipelining import pipelined
 from hitl_desktop.services.scripting import Scripting, is_missing, is_unrun
 from hitl_desktop.services.scripts import Script
 from hitl_desktop.services.topology import NotHereError, Way, following_client
@@ -131,10 +132,8 @@ class Connection:
         """
         await self.read("PING")
         with translated(self.address, lost=Interrupted):
-            async with self._client.pipeline(transaction=False) as pipeline:
-                for keys, arguments in calls:
-                    self._scripting.add(pipeline, script, keys, arguments)
-                replies = await pipeline.execute(raise_on_error=False)
+            commands = [self._scripting.command(script, keys, arguments) for keys, arguments in calls]
+            replies = await pipelined(self._client, commands, ANSWER_WITHIN)
             for place, (keys, arguments) in enumerate(calls):
                 if is_unrun(replies[place]) or isinstance(replies[place], NotHereError):
                     replies[place] = await self._evaluated(script, keys, arguments)

@@ -1,7 +1,7 @@
 """Whole gates with their evidence: from the server where it can be reached, else from what is kept on this machine."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -183,7 +183,7 @@ def _listed_kept(store: TenantStore) -> list[Gate]:
     return sorted(found, key=lambda gate: gate.expires_at or _NEVER)
 
 
-def opened_from(gate: Gate, fields: Mapping[bytes, bytes]) -> OpenGate:
+def opened_from(gate: Gate, fields: dict[bytes, bytes]) -> OpenGate:
     """Return `gate` with the bundle that `fields` make, and the evidence that the bundle itself carries."""
     bundle = decode_bundle(fields)
     return OpenGate(gate._replace(bundle=bundle), tuple(map(inline_evidence, bundle.items or ())), is_kept=True)

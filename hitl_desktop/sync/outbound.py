@@ -305,7 +305,7 @@ def _looked_at(store: TenantStore) -> tuple[float | None, int]:
 
 def _whole(one: Claimed) -> Gate:
     gate = one.entry.gate
-    return gate._replace(bundle=gate.bundle.with_fields(one.fields))
+    return gate._replace(bundle=gate.bundle._replace(fields=one.fields))
 
 
 def _confirm(store: TenantStore, kept: Sequence[str], lost: Sequence[str], history_id: str) -> None:
