@@ -23,6 +23,9 @@ from hitl_desktop.sync.schedule import RECONCILE_EVERY, backoff
 
 _DECIDING = frozenset({EventType.GATE_APPROVED, EventType.GATE_REJECTED})
 _IN_FLIGHT = 2
+_APPLIED = 100
+_BURST = 20
+_GATHERED_FOR = 0.1
 
 
 class Inbound:
@@ -100,8 +103,12 @@ class Inbound:
         while True:
             cursor, entries = await self._events.after(cursor)
             self._monitor.hear()
-            if entries:
-                await self._apply(entries)
+            for start in range(0, len(entries), _APPLIED):
+                await self._apply(entries[start : start + _APPLIED])
+                await asyncio.sleep(0)  # a frame may be painted
+            if len(entries) > _BURST:
+                # What is left of it is cheaper to read in a few large pieces than as it trickles in.
+                await asyncio.sleep(_GATHERED_FOR)
             self._book.report(missed_restarts=self._restarts.missed(clock()))
             if clock() >= due:
                 await self._reconcile()

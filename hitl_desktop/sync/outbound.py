@@ -30,6 +30,7 @@ from hitl_desktop.store.errors import StoreError
 from hitl_desktop.store.outbox import Outcome
 from hitl_desktop.store.outbox_rows import Claimed
 from hitl_desktop.store.tenant_store import StoreThread, TenantStore
+from hitl_desktop.sync.collector import collector_held
 from hitl_desktop.sync.schedule import backoff
 
 TOGETHER = 100
@@ -60,6 +61,9 @@ class Outbound:
         self._turn = 0
         self._is_verified = False
         self.problem = ""
+        self.calm = asyncio.Event()
+        """Set unless much is being delivered; what can wait leaves the processor and the disk to that."""
+        self.calm.set()
 
     @property
     def entries(self) -> tuple[OutboxEntry, ...]:
@@ -141,12 +145,20 @@ class Outbound:
             await lane(await self._claim())
 
         first = await self._claim()
-        others = _LANES - 1 if len(first) == _CLAIMED else 0
-        results = await asyncio.gather(lane(first), *(another() for _ in range(others)), return_exceptions=True)
+        if len(first) < _CLAIMED:
+            await lane(first)
+            return bool(first)
+        self.calm.clear()
+        try:
+            with collector_held():
+                lanes = [lane(first), *(another() for _ in range(_LANES - 1))]
+                results = await asyncio.gather(*lanes, return_exceptions=True)
+        finally:
+            self.calm.set()
         for result in results:
             if isinstance(result, BaseException):
                 raise result
-        return bool(first)
+        return True
 
     async def _send(self, claimed: Sequence[Claimed], more: int = 0) -> Sequence[Claimed]:
         """Send rows that were claimed, enter what became of them, and claim at most `more` in the same step."""
