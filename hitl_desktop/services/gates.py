@@ -9,7 +9,7 @@ import msgpack
 from hitl_desktop.domain.decision import Decided, Decision
 from hitl_desktop.domain.event import EventType
 from hitl_desktop.domain.gate import Gate, Record
-from hitl_desktop.domain.time import epoch
+from hitl_desktop.domain.time import epoch, format_time
 from hitl_desktop.services import scripts
 from hitl_desktop.services.codec import BUNDLE_FIELDS, GATE_FIELDS, decode_gates
 from hitl_desktop.services.connection import Connection, understood
@@ -250,7 +250,7 @@ class Gates:
         if gate.expires_at is None:
             raise Conflict("This gate has no deadline, so it does not expire.")
         metadata = {"request_id": gate.request_id}
-        event = gate_event(EventType.GATE_EXPIRED, gate, self._names.tenant_id, metadata, gate.expires_at)
+        event = gate_event(EventType.GATE_EXPIRED, gate, self._names.tenant_id, metadata, format_time(gate.expires_at))
         ask = {
             "request_id": gate.request_id,
             "expires_text": gate.expires_text,
