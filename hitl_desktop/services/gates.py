@@ -180,11 +180,13 @@ class Gates:
         ]
         replies = await self._connection.write_together(scripts.DECIDE, calls)
         return [
-            reply if isinstance(reply, ServiceError) else await self._judged(decision, gate, reply)
+            Decided.by(decision) if reply == _WRITTEN else await self._judged(decision, gate, reply)
             for (decision, gate), reply in zip(together, replies, strict=True)
         ]
 
-    async def _judged(self, decision: Decision, gate: Gate, reply: Sequence[Any]) -> Decided | ServiceError:
+    async def _judged(self, decision: Decision, gate: Gate, reply: Any) -> Decided | ServiceError:
+        if isinstance(reply, ServiceError):
+            return reply
         try:
             return await self._judge(decision, gate, *self._outcome(reply))
         except ServiceError as error:
@@ -339,6 +341,7 @@ _REFUSALS: Mapping[str, Callable[[], ServiceError]] = {
 }
 
 
+_WRITTEN = [b"written"]
 _WORDS = {word.encode(): word for word in ("written", "repeated", "decided", "exists", "early", *_REFUSALS)}
 """What the scripts that write may reply."""
 
