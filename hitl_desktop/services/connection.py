@@ -132,13 +132,21 @@ class Connection:
         """
         await self.read("PING")
         with translated(self.address, lost=Interrupted):
-            commands = [self._scripting.command(script, keys, arguments) for keys, arguments in calls]
-            replies = await pipelined(self._client, commands, ANSWER_WITHIN)
-            for place, (keys, arguments) in enumerate(calls):
-                if is_unrun(replies[place]) or isinstance(replies[place], NotHereError):
-                    replies[place] = await self._evaluated(script, keys, arguments)
+            replies = await self._run_together(script, calls)
+            if unrun := [place for place, reply in enumerate(replies) if _did_nothing(reply)]:
+                # Run alone, the first has the script loaded, or finds the way that is open.
+                replies[unrun[0]] = await self._evaluated(script, *calls[unrun[0]])
+                again = await self._run_together(script, [calls[place] for place in unrun[1:]])
+                for place, reply in zip(unrun[1:], again, strict=True):
+                    replies[place] = await self._evaluated(script, *calls[place]) if _did_nothing(reply) else reply
             await self._replicated()
         return [self._error(reply) if isinstance(reply, Exception) else reply for reply in replies]
+
+    async def _run_together(
+        self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[bytes | str | int]]]
+    ) -> list[Any]:
+        commands = [self._scripting.command(script, keys, arguments) for keys, arguments in calls]
+        return await pipelined(self._client, commands, ANSWER_WITHIN)
 
     async def _transaction(self, commands: Sequence[tuple[bytes | str | float, ...]]) -> list[Any]:
         async with self._client.pipeline(transaction=True) as pipeline:
@@ -235,6 +243,10 @@ async def _closed(client: Redis) -> None:
     failure = closing.exception()
     if (ended_by := cancelled or failure) is not None:
         raise ended_by
+
+
+def _did_nothing(reply: Any) -> bool:
+    return is_unrun(reply) or isinstance(reply, NotHereError)
 
 
 def shown_address(url: str) -> str:

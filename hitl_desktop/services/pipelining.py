@@ -30,6 +30,8 @@ async def pipelined(client: Redis, commands: Sequence[Command], within: float) -
         OSError: they were not (TimeoutError), or the connection was lost; each command may have run.
         redis.exceptions.RedisError: likewise, in redis-py's words.
     """
+    if not commands:
+        return []
     connection = await client.connection_pool.get_connection()  # type: ignore[no-untyped-call]
     try:
         async with asyncio.timeout(within):
