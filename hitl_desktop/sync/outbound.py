@@ -11,14 +11,10 @@ from random import Random
 
 from hitl_desktop.domain.decision import Decided
 from hitl_desktop.domain.gate import Gate
-from hitl_desktop.domain.outbox import Cause, OutboxEntry, OutboxState
+from hitl_desktop.domain.outbox import OutboxEntry, OutboxState
 from hitl_desktop.services.errors import (
     AlreadyDecided,
-    EvidenceChanged,
     Interrupted,
-    Malformed,
-    NotFound,
-    Overdue,
     Refused,
     ServiceError,
     TakesNoWrites,
@@ -31,6 +27,7 @@ from hitl_desktop.store.outbox import Outcome
 from hitl_desktop.store.outbox_rows import Claimed
 from hitl_desktop.store.tenant_store import StoreThread, TenantStore
 from hitl_desktop.sync.collector import collector_held
+from hitl_desktop.sync.outcomes import conflict, queued, settled_as, unknown
 from hitl_desktop.sync.schedule import backoff
 
 TOGETHER = 100
@@ -135,11 +132,11 @@ class Outbound:
         return bool(claimed)
 
     async def _deliver_all(self) -> bool:
-        """Send all that is due, from a few parts at a time where it is much; return whether there was any."""
+        """Send what is due, from a few parts at a time where it is much; return whether there was any."""
 
         async def lane(claimed: Sequence[Claimed]) -> None:
             while claimed:
-                claimed = await self._send(claimed, more=_CLAIMED)
+                claimed = await self._send(claimed, more=_CLAIMED if len(claimed) == _CLAIMED else 0)
 
         async def another() -> None:
             await lane(await self._claim())
@@ -175,13 +172,13 @@ class Outbound:
                     raise Unavailable(again[0].problem)
         except asyncio.CancelledError:
             left = claimed[len(outcomes) :]
-            outcomes += [*map(_unknown, left[:TOGETHER]), *map(_queued, left[TOGETHER:])]
+            outcomes += [*map(unknown, left[:TOGETHER]), *map(queued, left[TOGETHER:])]
             await self._settle(outcomes, history_id)
             raise
         except ServiceError as error:
             left = claimed[len(outcomes) :]
             outcomes += [await self._judge(one, error) for one in left[:TOGETHER]]
-            outcomes += [_queued(one, str(error)) for one in left[TOGETHER:]]
+            outcomes += [queued(one, str(error)) for one in left[TOGETHER:]]
             await self._settle(outcomes, history_id)
             raise
         return await self._settle(outcomes, history_id, more)
@@ -268,23 +265,23 @@ class Outbound:
         if isinstance(answer, Decided):
             return Outcome(name, OutboxState.DELIVERED)
         if isinstance(answer, Interrupted):
-            return _unknown(one, str(answer))
+            return unknown(one, str(answer))
         if isinstance(answer, (Unavailable, TakesNoWrites)):
-            return _queued(one, str(answer))
+            return queued(one, str(answer))
         if one.entry.attempts and (sent_before := await self._sent_before(one, answer)) is not None:
             return sent_before
-        state, cause = _conflict(answer)
+        state, cause = conflict(answer)
         theirs = answer.decided if isinstance(answer, AlreadyDecided) else None
         return Outcome(name, state, cause, str(answer), theirs)
 
     async def _sent_before(self, one: Claimed, answer: ServiceError) -> Outcome | None:
         """Return what became of earlier sendings of a row that is not taken now; None if none of them wrote it."""
         if isinstance(answer, Refused):
-            return _unknown(one, f"Whether it was written is unknown until the server tells. {answer}")
+            return unknown(one, f"Whether it was written is unknown until the server tells. {answer}")
         try:
             standings = await self._gates.standing([(one.entry.decision, one.entry.gate)])
         except ServiceError as error:
-            return _unknown(one, f"Whether it was written is unknown until the server tells. {error}")
+            return unknown(one, f"Whether it was written is unknown until the server tells. {error}")
         # It may have been written, and its gate have gone on since.
         return Outcome(one.entry.decision_id, OutboxState.DELIVERED) if standings == [Standing.WRITTEN] else None
 
@@ -294,7 +291,7 @@ class Outbound:
     async def _settle(self, outcomes: Sequence[Outcome], history_id: str, more: int = 0) -> Sequence[Claimed]:
         """Enter what became of rows, and claim at most `more` in the same step."""
         known = [(entry, outcome) for outcome in outcomes if (entry := self._entries.get(outcome.decision_id))]
-        changed = [_settled(entry, outcome) for entry, outcome in known]
+        changed = [settled_as(entry, outcome) for entry, outcome in known]
         try:
             claimed = await self._done(lambda store: store.outbox.settle(outcomes, time.time(), history_id, more))
         except asyncio.CancelledError:
@@ -318,7 +315,7 @@ class Outbound:
             self._seen = None
             with suppress(StoreError):  # drop: what was not claimed need not be put back
                 if claimed := await working:
-                    await self._settle([_queued(one) for one in claimed], self._history_id)
+                    await self._settle([queued(one) for one in claimed], self._history_id)
             raise
 
     def _mirror(
@@ -352,52 +349,6 @@ def _whole(one: Claimed) -> Gate:
 def _confirm(store: TenantStore, kept: Sequence[str], lost: Sequence[str], history_id: str) -> None:
     store.outbox.confirm(kept, history_id)
     store.outbox.forgotten(lost)
-
-
-def _unknown(one: Claimed, problem: str = "") -> Outcome:
-    return Outcome(one.entry.decision_id, OutboxState.UNKNOWN, problem=problem)
-
-
-def _queued(one: Claimed, problem: str = "") -> Outcome:
-    return Outcome(one.entry.decision_id, OutboxState.QUEUED, problem=problem)
-
-
-def _conflict(answer: ServiceError) -> tuple[OutboxState, Cause]:
-    """Return the state and cause of a row that the server did not take."""
-    match answer:
-        case AlreadyDecided():
-            return OutboxState.CONFLICT, Cause.DECIDED
-        case Overdue():
-            return OutboxState.EXPIRED, Cause.OVERDUE
-        case EvidenceChanged():
-            return OutboxState.CONFLICT, Cause.CHANGED
-        case NotFound():
-            return OutboxState.CONFLICT, Cause.GONE
-        case Malformed():
-            return OutboxState.REFUSED, Cause.DAMAGED
-    return OutboxState.REFUSED, Cause.REFUSED
-
-
-def error_of(entry: OutboxEntry) -> ServiceError:
-    """Return why a row that waits for an answer was not delivered, as the error it stands for."""
-    match entry.cause:
-        case Cause.DECIDED if entry.theirs is not None:
-            return AlreadyDecided(entry.theirs)
-        case Cause.OVERDUE:
-            return Overdue()
-        case Cause.CHANGED:
-            return EvidenceChanged()
-        case Cause.GONE:
-            return NotFound(entry.problem)
-        case Cause.DAMAGED:
-            return Malformed(entry.problem)
-    return Refused(entry.problem)
-
-
-def _settled(entry: OutboxEntry, outcome: Outcome) -> OutboxEntry:
-    return replace(
-        entry, state=outcome.state, cause=outcome.cause, problem=outcome.problem, theirs=outcome.theirs, held_until=None
-    )
 
 
 def _in_state(entry: OutboxEntry, state: OutboxState) -> OutboxEntry:
