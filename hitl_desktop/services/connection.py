@@ -146,7 +146,12 @@ class Connection:
         self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[bytes | str | int]]]
     ) -> list[Any]:
         commands = [self._scripting.command(script, keys, arguments) for keys, arguments in calls]
-        return await pipelined(self._client, commands, ANSWER_WITHIN)
+        try:
+            return await pipelined(self._client, commands, ANSWER_WITHIN)
+        except TimeoutError:
+            if self._way is not None:
+                self._way.leave(self._way.turn)
+            raise
 
     async def _transaction(self, commands: Sequence[tuple[bytes | str | float, ...]]) -> list[Any]:
         async with self._client.pipeline(transaction=True) as pipeline:

@@ -178,7 +178,9 @@ class Outbound:
         except ServiceError as error:
             left = claimed[len(outcomes) :]
             outcomes += [await self._judge(one, error) for one in left[:TOGETHER]]
-            outcomes += [queued(one, str(error)) for one in left[TOGETHER:]]
+            # Of what was not sent, nothing is unknown.
+            problem = "" if isinstance(error, Interrupted) else str(error)
+            outcomes += [queued(one, problem) for one in left[TOGETHER:]]
             await self._settle(outcomes, history_id)
             raise
         return await self._settle(outcomes, history_id, more)

@@ -146,6 +146,8 @@ async def test_only_what_was_on_its_way_is_unknown(
         found = await states(session)
         assert 0 < found[OutboxState.UNKNOWN] < _MANY / 2
         assert found[OutboxState.QUEUED] == _MANY - found[OutboxState.UNKNOWN]
+        problems = {entry.problem for entry in await session.outbox.entries() if entry.state is OutboxState.QUEUED}
+        assert problems == {""}
         valkey.run("CLIENT", "UNPAUSE")
         await session.outbox.deliver()
     assert faults(ledger(valkey, requests), acknowledged(entries), []) == []
