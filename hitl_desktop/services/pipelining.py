@@ -24,7 +24,7 @@ async def pipelined(client: Redis, commands: Sequence[Command], within: float) -
     Args:
         client: gives the connection.
         commands: are sent in their order; they are no transaction.
-        within: seconds in which all must be answered.
+        within: seconds in which all must be answered once they are sent.
 
     Raises:
         OSError: they were not (TimeoutError), or the connection was lost; each command may have run.
@@ -34,8 +34,9 @@ async def pipelined(client: Redis, commands: Sequence[Command], within: float) -
         return []
     connection = await client.connection_pool.get_connection()  # type: ignore[no-untyped-call]
     try:
+        # Sending has the client's own deadline; it could swallow the end of another one around it.
+        await connection.send_packed_command([_packed(command) for command in commands])
         async with asyncio.timeout(within):
-            await connection.send_packed_command([_packed(command) for command in commands])
             return [await _reply(connection) for _ in commands]
     finally:
         await asyncio.shield(client.connection_pool.release(connection))

@@ -19,6 +19,7 @@ from tests.faults.ledger import ledger
 from tests.faults.lives import outbox_rows, settings_of
 from tests.faults.test_claims import forget_decision
 from tests.gates import TENANT, ask, gate_request
+from tests.processes import DEADLINE
 from tests.servers import Server
 from tests.waiting import until
 
@@ -41,10 +42,16 @@ async def at_work(
             yield backend, couriers
             # What is under way comes to its end, and nothing new begins.
             backend.work_offline(offline=True)
-            couriers.look()
-            await until(lambda: not couriers._now.is_set(), "the couriers rest")
+            await one_round(couriers)
         finally:
             await ended([running])
+
+
+async def one_round(couriers: Couriers) -> None:
+    """Let the couriers look after all tenants once more, from the beginning to the end."""
+    couriers.look()
+    async with asyncio.timeout(DEADLINE):
+        await couriers.rested()
 
 
 async def queue(environment: dict[str, str], request: GateRequest, hold: timedelta = timedelta(0)) -> str:
@@ -94,8 +101,7 @@ async def test_working_offline_sends_nothing(valkey: Server, environment: dict[s
     before = valkey.run("INFO", "stats")["total_connections_received"]
     async with at_work(environment, [], offline=True) as (backend, couriers):
         for _ in range(3):
-            couriers.look()
-            await asyncio.sleep(0.02)
+            await one_round(couriers)
         after = valkey.run("INFO", "stats")["total_connections_received"]
         assert after - before == 1, "only this question itself"
         backend.work_offline(offline=False)
@@ -116,8 +122,7 @@ async def test_what_may_not_be_delivered_any_more_is_given_back_and_told_once(
     async with at_work(changed, told) as (_, couriers):
         await until(lambda: told, "it is told")
         for _ in range(3):
-            couriers.look()
-            await asyncio.sleep(0.02)
+            await one_round(couriers)
     (row,) = outbox_rows(environment)
     assert (row.state, row.cause) == (OutboxState.REFUSED, Cause.NOT_ALLOWED)
     assert len(told) == 1
