@@ -50,7 +50,7 @@ def gate(summary: str = "Retry", **changes: Any) -> Gate:
         evidence_bundle_id=f"bundle-of-{request_id}",
         requested_by="tdd_orchestrator",
         requested_at=datetime(2026, 1, 1, 12, tzinfo=UTC),
-        bundle=bundle.with_fields(fields),
+        bundle=bundle._replace(fields=fields),
     )
     return made._replace(**changes)
 

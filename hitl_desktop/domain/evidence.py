@@ -38,28 +38,19 @@ class EvidenceItem:
 class EvidenceBundle(NamedTuple):
     """All that an agent submitted for one gate; a tuple, since a hundred thousand are made at a time.
 
-    `items` is None where they were too large to be listed; they are read when the gate is opened. `texts` are all the
-    hash's fields, with bytes that are not UTF-8 as surrogates; empty where the bundle was only listed.
+    `items` is None where they were too large to be listed; they are read when the gate is opened. `fields` are all the
+    hash's, byte for byte as the server has them; empty where the bundle was only listed.
     """
 
     bundle_id: str
     summary: str
     items: tuple[EvidenceItem, ...] | None
-    texts: Mapping[str, str]
-
-    @property
-    def fields(self) -> dict[bytes, bytes]:
-        """The hash's fields, byte for byte as the server has them."""
-        return {_bytes(name): _bytes(value) for name, value in self.texts.items()}
-
-    def with_fields(self, fields: Mapping[bytes, bytes]) -> "EvidenceBundle":
-        """Return the bundle with all its fields, byte for byte as they were read before."""
-        return self._replace(texts={_text(name): _text(value) for name, value in fields.items()})
+    fields: dict[bytes, bytes]
 
     @property
     def is_whole(self) -> bool:
         """Whether every field was read, as it is when a gate is opened, so that the digest is the bundle's."""
-        return bool(self.texts)
+        return bool(self.fields)
 
     @property
     def digest(self) -> str:
@@ -71,14 +62,6 @@ class EvidenceBundle(NamedTuple):
         if not self.is_whole:
             raise ValueError("a digest needs the whole bundle")
         return evidence_digest(self.fields)
-
-
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "surrogateescape")
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
 
 
 def evidence_digest(fields: Mapping[bytes, bytes]) -> str:

@@ -69,14 +69,15 @@ def _decode(key: str, request_id: str, entry: Sequence[Any], *, is_clean: bool) 
         if not is_clean:
             _check(GATE_FIELDS, values)
             _check(BUNDLE_FIELDS, found)
-        return _gate(request_id, values, _bundle(found, whole or {}, left_out=left_out))
+        fields = {_raw(name): _raw(value) for name, value in (whole or {}).items()}
+        return _gate(request_id, values, _bundle(found, fields, left_out=left_out))
     except _Bad as bad:
         return Quarantined(key, str(bad), _shown(gate))
     except (TypeError, ValueError, LookupError, AttributeError) as error:
         return Quarantined(key, f"the record is not as agreed: {str(error)[:80]}", _shown(gate))
 
 
-def decode_bundle(fields: Mapping[bytes, bytes]) -> EvidenceBundle:
+def decode_bundle(fields: dict[bytes, bytes]) -> EvidenceBundle:
     """Return the bundle that `fields`, all of its hash's, make.
 
     Raises:
@@ -84,7 +85,7 @@ def decode_bundle(fields: Mapping[bytes, bytes]) -> EvidenceBundle:
     """
     bundle_id, summary, items = (fields.get(name.encode(), b"").decode("utf-8", "replace") for name in BUNDLE_FIELDS)
     try:
-        return _bundle((bundle_id, summary, items), {}, left_out=False).with_fields(fields)
+        return _bundle((bundle_id, summary, items), fields, left_out=False)
     except _Bad as bad:
         raise ValueError(str(bad)) from None
 
@@ -174,7 +175,7 @@ def _decided(gate: Gate, decision_id: Any, reviewer: Any, reason: Any, condition
     )
 
 
-def _bundle(values: Sequence[Any], texts: Mapping[str, str], *, left_out: bool) -> EvidenceBundle:
+def _bundle(values: Sequence[Any], fields: dict[bytes, bytes], *, left_out: bool) -> EvidenceBundle:
     bundle_id, summary, items_text = values
     if not bundle_id:
         raise _Bad("the evidence bundle has no bundle_id")
@@ -184,7 +185,7 @@ def _bundle(values: Sequence[Any], texts: Mapping[str, str], *, left_out: bool) 
             items = _ITEMS.decode(items_text or "[]")
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise _Bad(f"the evidence items are not as agreed: {error}") from None
-    return EvidenceBundle(bundle_id, summary or "", items, texts)
+    return EvidenceBundle(bundle_id, summary or "", items, fields)
 
 
 def _values(reply: Any, what: str) -> list[Any]:
@@ -220,6 +221,10 @@ def _text(fields: Mapping[bytes, bytes], name: bytes, default: str | None = None
         return value.decode()
     except UnicodeDecodeError:
         raise _Bad(f"{name.decode()} is not UTF-8 text") from None
+
+
+def _raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _readable(value: object) -> str:

@@ -22,6 +22,7 @@ from hitl_desktop.services.errors import (
 )
 from hitl_desktop.services.login import AtConnecting, Credentials, log_in, of_address, without_login
 from hitl_desktop.services.packing import packing_client
+from hitl_desktop.services.pipelining import pipelined
 from hitl_desktop.services.scripting import Scripting, is_missing, is_unrun
 from hitl_desktop.services.scripts import Script
 from hitl_desktop.services.topology import NotHereError, Way, following_client
@@ -132,15 +133,26 @@ class Connection:
         """
         await self.read("PING")
         async with self._asking(lost=Interrupted):
-            async with self._client.pipeline(transaction=False) as pipeline:
-                for keys, arguments in calls:
-                    self._scripting.add(pipeline, script, keys, arguments)
-                replies = await pipeline.execute(raise_on_error=False)
-            for place, (keys, arguments) in enumerate(calls):
-                if is_unrun(replies[place]) or isinstance(replies[place], NotHereError):
-                    replies[place] = await self._evaluated(script, keys, arguments)
+            replies = await self._run_together(script, calls)
+            if unrun := [place for place, reply in enumerate(replies) if _did_nothing(reply)]:
+                # Run alone, the first has the script loaded, or finds the way that is open.
+                replies[unrun[0]] = await self._evaluated(script, *calls[unrun[0]])
+                again = await self._run_together(script, [calls[place] for place in unrun[1:]])
+                for place, reply in zip(unrun[1:], again, strict=True):
+                    replies[place] = await self._evaluated(script, *calls[place]) if _did_nothing(reply) else reply
             await self._replicated()
         return [self._error(reply) if isinstance(reply, Exception) else reply for reply in replies]
+
+    async def _run_together(
+        self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[bytes | str | int]]]
+    ) -> list[Any]:
+        commands = [self._scripting.command(script, keys, arguments) for keys, arguments in calls]
+        try:
+            return await pipelined(self._client, commands, ANSWER_WITHIN)
+        except TimeoutError:
+            if self._way is not None:
+                self._way.leave(self._way.turn)
+            raise
 
     @asynccontextmanager
     async def _asking(self, *, lost: type[Unavailable] = Unavailable) -> AsyncIterator[None]:
@@ -254,6 +266,10 @@ async def _closed(client: Redis) -> None:
     failure = closing.exception()
     if (ended_by := cancelled or failure) is not None:
         raise ended_by
+
+
+def _did_nothing(reply: Any) -> bool:
+    return is_unrun(reply) or isinstance(reply, NotHereError)
 
 
 def shown_address(url: str) -> str:

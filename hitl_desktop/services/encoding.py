@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -28,7 +29,7 @@ class GateRequest:
 
 
 def _flat(fields: Mapping[str, str]) -> list[str]:
-    return [part for pair in fields.items() for part in pair]
+    return list(chain.from_iterable(fields.items()))
 
 
 def _json(value: object) -> str:
@@ -40,16 +41,16 @@ def _tenant_field(tenant_id: str | None) -> dict[str, str]:
 
 
 def gate_event(
-    event_type: str, gate: Gate | GateRequest, tenant_id: str | None, metadata: Mapping[str, object], at: datetime
+    event_type: str, gate: Gate | GateRequest, tenant_id: str | None, metadata: Mapping[str, object], at: str
 ) -> list[str]:
-    """Return an event's fields as a flat list, with our idempotency key (wire.md, Events)."""
+    """Return an event's fields as a flat list, with our idempotency key (wire.md, Events); `at` as on the wire."""
     key = idempotency_key(event_type, gate.session_id, gate.task_id, extra=gate.request_id)
     return _flat(
         {
             "event_type": event_type,
             "session_id": gate.session_id,
             "task_id": gate.task_id,
-            "timestamp": format_time(at),
+            "timestamp": at,
             "mode": "normal",
             **_tenant_field(tenant_id),
             "idempotency_key": key,
@@ -60,7 +61,7 @@ def gate_event(
 
 def decision_record(decision: Decision, gate: Gate, tenant_id: str | None) -> dict[str, Any]:
     """Return what the script `decide` takes: what must still hold, and what to write (wire.md, A decision)."""
-    at = format_time(decision.decided_at)
+    at, feedback = format_time(decision.decided_at), decision.feedback_text
     audit = {
         "event": "gate_decision",
         "request_id": gate.request_id,
@@ -79,7 +80,7 @@ def decision_record(decision: Decision, gate: Gate, tenant_id: str | None) -> di
         "decision_id": decision.decision_id,
         "reviewer": decision.reviewer,
         "reason": decision.reason,
-        "feedback": decision.feedback_text,
+        "feedback": feedback,
         "conditions": list(decision.conditions),
         "gate_type": gate.gate_type,
         "evidence_bundle_id": gate.evidence_bundle_id,
@@ -94,7 +95,7 @@ def decision_record(decision: Decision, gate: Gate, tenant_id: str | None) -> di
         "reason": decision.reason,
         "decided_at": at,
         "conditions": _json(list(decision.conditions)),
-        "feedback": decision.feedback_text,
+        "feedback": feedback,
         "evidence_digest": decision.evidence_digest,
     }
     event_type = EventType.GATE_APPROVED if decision.verdict is Verdict.APPROVED else EventType.GATE_REJECTED
@@ -106,11 +107,11 @@ def decision_record(decision: Decision, gate: Gate, tenant_id: str | None) -> di
         "bundle_id": decision.bundle_id,
         "expires_text": gate.expires_text,
         "expires_epoch": None if gate.expires_at is None else epoch(gate.expires_at),
-        "bundle": [part for pair in gate.bundle.fields.items() for part in pair],
+        "bundle": list(chain.from_iterable(gate.bundle.fields.items())),
         "gate": _flat(fields),
         "log": _json(audit),
         "audit": _flat(audit),
-        "event": gate_event(event_type, gate, tenant_id, metadata, decision.decided_at),
+        "event": gate_event(event_type, gate, tenant_id, metadata, at),
     }
 
 
@@ -150,5 +151,5 @@ def request_record(request: GateRequest, tenant_id: str | None) -> dict[str, Any
         "bundle": _flat(request.bundle),
         "log": _json(audit),
         "audit": _flat(audit),
-        "event": gate_event(EventType.GATE_REQUESTED, request, tenant_id, metadata, request.requested_at),
+        "event": gate_event(EventType.GATE_REQUESTED, request, tenant_id, metadata, at),
     }

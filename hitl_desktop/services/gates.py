@@ -10,7 +10,7 @@ import msgpack
 from hitl_desktop.domain.decision import Decided, Decision
 from hitl_desktop.domain.event import EventType
 from hitl_desktop.domain.gate import Gate, Record
-from hitl_desktop.domain.time import epoch
+from hitl_desktop.domain.time import epoch, format_time
 from hitl_desktop.services import scripts
 from hitl_desktop.services.codec import BUNDLE_FIELDS, GATE_FIELDS, decode_gates
 from hitl_desktop.services.connection import Connection, understood
@@ -185,11 +185,13 @@ class Gates:
         ]
         replies = await self._connection.write_together(scripts.DECIDE, calls)
         return [
-            reply if isinstance(reply, ServiceError) else await self._judged(decision, gate, reply)
+            Decided.by(decision) if reply == _WRITTEN else await self._judged(decision, gate, reply)
             for (decision, gate), reply in zip(together, replies, strict=True)
         ]
 
-    async def _judged(self, decision: Decision, gate: Gate, reply: Sequence[Any]) -> Decided | ServiceError:
+    async def _judged(self, decision: Decision, gate: Gate, reply: Any) -> Decided | ServiceError:
+        if isinstance(reply, ServiceError):
+            return reply
         try:
             return await self._judge(decision, gate, *self._outcome(reply))
         except ServiceError as error:
@@ -255,7 +257,7 @@ class Gates:
         if gate.expires_at is None:
             raise Conflict("This gate has no deadline, so it does not expire.")
         metadata = {"request_id": gate.request_id}
-        event = gate_event(EventType.GATE_EXPIRED, gate, self._names.tenant_id, metadata, gate.expires_at)
+        event = gate_event(EventType.GATE_EXPIRED, gate, self._names.tenant_id, metadata, format_time(gate.expires_at))
         ask = {
             "request_id": gate.request_id,
             "expires_text": gate.expires_text,
@@ -344,6 +346,7 @@ _REFUSALS: Mapping[str, Callable[[], ServiceError]] = {
 }
 
 
+_WRITTEN = [b"written"]
 _WORDS = {word.encode(): word for word in ("written", "repeated", "decided", "exists", "early", *_REFUSALS)}
 """What the scripts that write may reply."""
 

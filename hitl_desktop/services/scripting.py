@@ -13,6 +13,7 @@ from typing import Any
 import redis.exceptions as fault
 from redis.asyncio import Redis
 
+from hitl_desktop.services.pipelining import Command
 from hitl_desktop.services.scripts import Script
 
 # Matched from the beginning: other refusals hold names of keys, which agents choose.
@@ -56,18 +57,20 @@ class Scripting:
         # A library that is missing can be loaded; a permission that is missing is meant to be.
         raise next(filter(is_missing, closed), closed[0])
 
-    def add(self, pipeline: Any, script: Script, keys: Sequence[str], arguments: Arguments) -> None:
-        """Put `script` into a pipeline of commands, the way that is open as far as is known; see `is_unrun`."""
-        if self._ways(script)[0] is _Way.FUNCTION:
-            pipeline.fcall(script.function, len(keys), *keys, *arguments)
-        else:
-            pipeline.evalsha(script.sha, len(keys), *keys, *arguments)
+    def command(self, script: Script, keys: Sequence[str], arguments: Arguments) -> Command:
+        """Return the command that runs `script` the way that is open as far as is known; see `is_unrun`."""
+        if self._first(script) is _Way.FUNCTION:
+            return ("FCALL", script.function, len(keys), *keys, *arguments)
+        return ("EVALSHA", script.sha, len(keys), *keys, *arguments)
 
     def _ways(self, script: Script) -> list[_Way]:
+        first = self._first(script)
+        return sorted(_Way, key=lambda way: way is not first) if script.function else [first]
+
+    def _first(self, script: Script) -> _Way:
         if not script.function:
-            return [_Way.SCRIPT]
-        first = self._way or (_Way.FUNCTION if self._is_named() else _Way.SCRIPT)
-        return sorted(_Way, key=lambda way: way is not first)
+            return _Way.SCRIPT
+        return self._way or (_Way.FUNCTION if self._is_named() else _Way.SCRIPT)
 
     async def _run(self, way: _Way, script: Script, keys: Sequence[str], arguments: Arguments) -> Any:
         if way is _Way.FUNCTION:

@@ -16,7 +16,8 @@ from hitl_desktop.services.errors import EvidenceChanged, Interrupted, NotFound,
 from hitl_desktop.store.database import storable
 from hitl_desktop.store.outbox_rows import entry_of
 from hitl_desktop.store.tenant_store import StoreThread
-from hitl_desktop.sync.outbound import Outbound, error_of
+from hitl_desktop.sync.outbound import Outbound
+from hitl_desktop.sync.outcomes import error_of
 from hitl_desktop.sync.schedule import backoff
 
 _SENDINGS = 4

@@ -24,6 +24,7 @@ from hitl_desktop.sync.outbound import Outbound
 from hitl_desktop.sync.recorder import Recorder
 
 _PREFETCH_EVERY = 1.0
+_NOT_LOADING = tuple(phase for phase in Phase if phase is not Phase.LOADING)
 _AWAY = "You work offline: decisions wait in the outbox, and nothing is sent or read until you go online again."
 _log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class Workers:
         self._outbound = outbound
         self._book = book
         self._monitor = monitor
-        self._recorder = Recorder(disk, book, monitor)
+        self._recorder = Recorder(disk, book, self._calm)
         self._switched = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._unfollow: Callable[[], None] = lambda: None
@@ -81,6 +82,11 @@ class Workers:
     def problem(self) -> str:
         """Why what the server tells is not kept on this machine at present; empty where it is."""
         return self._recorder.problem
+
+    async def _calm(self) -> None:
+        """Wait until gates are neither loaded nor decisions delivered by the hundred."""
+        await self._monitor.reached(*_NOT_LOADING)
+        await self._outbound.calm.wait()
 
     def _connected(self, now: Connectivity) -> None:
         if now.phase is Phase.ONLINE:

@@ -21,7 +21,7 @@ _INDEXED = 200_000
 class Kept:
     """A bundle as it is kept: its fields, its digest, and the contents that were found elsewhere, by position."""
 
-    fields: Mapping[bytes, bytes]
+    fields: dict[bytes, bytes]
     digest: str
     contents: Mapping[int, bytes]
 
@@ -49,7 +49,7 @@ class EvidenceCache:
             self._drop(request_id)
             self._connection.execute(
                 "INSERT INTO bundles VALUES (?, ?, ?, ?, ?, ?)",
-                (request_id, bundle_id, kept.digest, msgpack.packb(dict(kept.fields)), size, time.time()),
+                (request_id, bundle_id, kept.digest, msgpack.packb(kept.fields), size, time.time()),
             )
             for position, content in kept.contents.items():
                 digest = sha256(content).hexdigest()

@@ -4,6 +4,7 @@ Several processes may share it. Who sends a row claims it with a lease first; a 
 and sent again by its decision_id, which the server answers without writing twice.
 """
 
+import json
 import os
 import secrets
 import socket
@@ -26,6 +27,9 @@ LEASE = 12.0
 """Seconds after which a row that is being sent is another process's to take up: longer than the server may take."""
 _DAMAGED = "What this decision was made on is damaged on this machine, so it was not sent; review the gate again."
 _OPEN = "state IN ('queued', 'sending', 'unknown')"
+_LISTED = "(SELECT value FROM json_each(?))"
+_ORPHANED = f"state = 'sending' AND (coalesce(lease, 0) <= ? OR sender IN {_LISTED})"
+"""Rows being sent whose sender has ended, or has not answered for a lease."""
 _SUPERSEDED = "You have decided about this gate again since, so this decision from a file moved aside was not sent."
 
 
@@ -96,55 +100,63 @@ class Outbox:
 
     def claim(self, now: float, limit: int, only: str | None = None) -> list[Claimed]:
         """Take rows that are due, at most `limit`, or the one named: they are `sending` until settled."""
-        claimed: list[Claimed] = []
         # On the disk before anything is sent: after a loss of power, what may have been written must not look unsent.
         with transaction(self._connection, durable=True):
-            self._take_up(now)
-            rows: list[Any] = self._connection.execute(
-                f"SELECT {ENTRY}, fields FROM outbox WHERE state IN ('unknown', 'queued') "
-                "AND (held_until IS NULL OR held_until <= ?1) AND (?3 IS NULL OR decision_id = ?3) "
-                "ORDER BY seq LIMIT ?2",
-                (now, limit, only),
-            ).fetchall()
-            for *row, fields in rows:
-                if (one := claimed_from(row, fields)) is None:
-                    self._set_aside(row[0])
-                else:
-                    claimed.append(one)
-            self._connection.executemany(
-                "UPDATE outbox SET state = 'sending', attempts = attempts + 1, sender = ?, lease = ? "
-                "WHERE decision_id = ?",
-                ((self._sender, now + LEASE, one.entry.decision_id) for one in claimed),
-            )
+            return self._claim(now, limit, only)
+
+    def _claim(self, now: float, limit: int, only: str | None = None) -> list[Claimed]:
+        self._take_up(now)
+        claimed: list[Claimed] = []
+        rows: list[Any] = self._connection.execute(
+            f"SELECT {ENTRY}, fields FROM outbox WHERE state IN ('unknown', 'queued') "
+            "AND (held_until IS NULL OR held_until <= ?1) AND (?3 IS NULL OR decision_id = ?3) "
+            "ORDER BY seq LIMIT ?2",
+            (now, limit, only),
+        ).fetchall()
+        for *row, fields in rows:
+            if (one := claimed_from(row, fields)) is None:
+                self._set_aside(row[0])
+            else:
+                claimed.append(one)
+        self._connection.execute(
+            "UPDATE outbox SET state = 'sending', attempts = attempts + 1, sender = ?, lease = ? "
+            f"WHERE decision_id IN {_LISTED}",
+            (self._sender, now + LEASE, json.dumps([one.entry.decision_id for one in claimed])),
+        )
         return claimed
 
     def take_up(self, now: float) -> None:
         """Say of rows whose sender has ended what they are: unknown, until the server is asked."""
-        if self._orphans(now):
+        found = first_row(self._connection, f"SELECT 1 FROM outbox WHERE {_ORPHANED} LIMIT 1", self._orphaned(now))
+        if found is not None:
             with transaction(self._connection):
                 self._take_up(now)
 
-    def settle(self, outcomes: Iterable[Outcome], now: float, history_id: str = "") -> None:
-        """Enter what became of rows that were sent; by the `history_id` of the server's data they are checked later.
+    def settle(self, outcomes: Sequence[Outcome], now: float, history_id: str = "", more: int = 0) -> list[Claimed]:
+        """Enter what became of rows that were sent, and claim at most `more`, as one step.
 
         A delivery is a fact, whoever learns of it. All else counts only for rows that are still this outbox's to send:
         a sender that was slow must not undo what another has found out meanwhile.
-        """
-        with transaction(self._connection):
-            for outcome in outcomes:
-                if outcome.state is OutboxState.DELIVERED:
-                    self._delivered(outcome, now, history_id)
-                elif outcome.state is OutboxState.QUEUED:
-                    self._put_back(outcome)
-                else:
-                    self._entered(outcome)
 
-    def _delivered(self, outcome: Outcome, now: float, history_id: str) -> None:
-        self._connection.execute(
-            "UPDATE outbox SET state = 'delivered', cause = '', problem = '', theirs = NULL, sender = NULL, "
-            "lease = NULL, delivered_at = ?, history_id = ? WHERE decision_id = ?",
-            (now, history_id, outcome.decision_id),
-        )
+        Args:
+            outcomes: of each row what became of it.
+            now: seconds since 1970.
+            history_id: of the server's data, by which deliveries are checked later.
+            more: how many rows to claim, see `claim`.
+        """
+        delivered = [one.decision_id for one in outcomes if one.state is OutboxState.DELIVERED]
+        with transaction(self._connection, durable=more > 0):
+            self._connection.execute(
+                "UPDATE outbox SET state = 'delivered', cause = '', problem = '', theirs = NULL, sender = NULL, "
+                f"lease = NULL, delivered_at = ?, history_id = ? WHERE decision_id IN {_LISTED}",
+                (now, history_id, json.dumps(delivered)),
+            )
+            for outcome in outcomes:
+                if outcome.state is OutboxState.QUEUED:
+                    self._put_back(outcome)
+                elif outcome.state is not OutboxState.DELIVERED:
+                    self._entered(outcome)
+            return self._claim(now, more) if more else []
 
     def _put_back(self, outcome: Outcome) -> None:
         self._connection.execute(
@@ -327,17 +339,16 @@ class Outbox:
         )
 
     def _take_up(self, now: float) -> None:
-        self._connection.executemany(
-            "UPDATE outbox SET state = 'unknown', sender = NULL, lease = NULL WHERE decision_id = ?",
-            ((name,) for name in self._orphans(now)),
+        self._connection.execute(
+            f"UPDATE outbox SET state = 'unknown', sender = NULL, lease = NULL WHERE {_ORPHANED}", self._orphaned(now)
         )
 
-    def _orphans(self, now: float) -> list[str]:
-        """Return the rows being sent whose sender has ended, or has not answered for a lease."""
+    def _orphaned(self, now: float) -> tuple[float, str]:
+        """Return what `_ORPHANED` takes: the time, and which senders have ended."""
         rows: list[Any] = self._connection.execute(
-            "SELECT decision_id, sender, lease FROM outbox WHERE state = 'sending'"
+            "SELECT DISTINCT sender FROM outbox WHERE state = 'sending'"
         ).fetchall()
-        return [name for name, sender, lease in rows if now >= (lease or 0) or self._has_ended(sender)]
+        return now, json.dumps([sender for (sender,) in rows if self._has_ended(sender)])
 
     def _has_ended(self, sender: str | None) -> bool:
         host, pid, *_ = [*(sender or "").split(" "), "", ""]

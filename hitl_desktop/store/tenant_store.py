@@ -57,6 +57,7 @@ class TenantStore:
         self.is_durable = path != MEMORY
         self.notice = notice
         self._connection = connection
+        self._opening = secrets.token_hex(8)
         self._file = _identity(path) if self.is_durable else None
         self.gates = GateCache(connection)
         self.evidence = EvidenceCache(connection)
@@ -73,9 +74,9 @@ class TenantStore:
         with transaction(self._connection):
             self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
-    def version(self) -> int:
-        """Return a number that changes when another process has written."""
-        return int(self._connection.pragma("data_version"))
+    def version(self) -> tuple[str, int]:
+        """Return what changes when another process has written, and when the file is opened anew."""
+        return self._opening, int(self._connection.pragma("data_version"))
 
     def is_replaced(self) -> bool:
         """Whether another process has moved the file aside, or removed it."""

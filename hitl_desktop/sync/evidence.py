@@ -205,7 +205,7 @@ def _listed_kept(store: TenantStore) -> list[Gate]:
     return sorted(found, key=lambda gate: gate.expires_at or _NEVER)
 
 
-def opened_from(gate: Gate, fields: Mapping[bytes, bytes]) -> OpenGate:
+def opened_from(gate: Gate, fields: dict[bytes, bytes]) -> OpenGate:
     """Return `gate` with the bundle that `fields` make, and the evidence that the bundle itself carries."""
     bundle = decode_bundle(fields)
     return OpenGate(gate._replace(bundle=bundle), tuple(map(inline_evidence, bundle.items or ())), is_kept=True)

@@ -24,6 +24,9 @@ from hitl_desktop.sync.schedule import RECONCILE_EVERY, backoff
 _DECIDING = frozenset({EventType.GATE_APPROVED, EventType.GATE_REJECTED})
 _IN_FLIGHT = 4
 """Pages asked for at a time: enough for the server to have work while the window takes in rows and paints."""
+_APPLIED = 100
+_BURST = 20
+_GATHERED_FOR = 0.05
 
 
 class Inbound:
@@ -101,8 +104,12 @@ class Inbound:
         while True:
             cursor, entries = await self._events.after(cursor)
             self._monitor.hear()
-            if entries:
-                await self._apply(entries)
+            for start in range(0, len(entries), _APPLIED):
+                await self._apply(entries[start : start + _APPLIED])
+                await asyncio.sleep(0)  # a frame may be painted
+            if len(entries) > _BURST:
+                # What is left of it is cheaper to read in a few large pieces than as it trickles in.
+                await asyncio.sleep(_GATHERED_FOR)
             self._book.report(missed_restarts=self._restarts.missed(clock()))
             if clock() >= due:
                 await self._reconcile()
@@ -114,14 +121,24 @@ class Inbound:
             known = set(self._book.pending_ids)
             self._monitor.tell(Connectivity(Phase.LOADING, loaded=0, total=len(pending)))
             with collector_held():
-                loaded = 0
-                async for records in self._pages(pending):
+                # What is decided and on its way is not read: the reviewer has just seen it, and will be told of it.
+                on_their_way = self._on_their_way(pending)
+                for start in range(0, loaded := len(on_their_way), PAGE):
+                    self._book.put(on_their_way[start : start + PAGE], bulk=True)
+                    await asyncio.sleep(0)  # a frame may be painted
+                left_out = {name for name, _ in on_their_way}
+                async for records in self._pages([name for name in pending if name not in left_out]):
                     self._book.put(records, bulk=True)
                     loaded += len(records)
                     self._monitor.tell(Connectivity(Phase.LOADING, loaded=loaded, total=len(pending)))
                 await self._load_decided()
             await self._read_again(known.difference(pending))
             self._book.drop_quarantined_gates(but=pending)
+
+    def _on_their_way(self, pending: Sequence[str]) -> list[tuple[str, Gate]]:
+        """Return the gates with a decision on its way, as they are known, or as they were decided on."""
+        entries = [entry for name in pending if (entry := self._book.decisions.get(name)) and entry.state.is_open]
+        return [(entry.request_id, self._book.gates.get(entry.request_id, entry.gate)) for entry in entries]
 
     async def _load_decided(self) -> None:
         decided = {entry.request_id: entry for entry in await self._history.recent()}
@@ -138,7 +155,9 @@ class Inbound:
 
     async def _read_changed(self) -> None:
         pending = set(await self._gates.pending_ids())
-        await self._read_again(pending ^ self._book.pending_ids)
+        # A gate may have changed since it was decided on, which no event tells.
+        conflicts = {name for name, entry in self._book.decisions.items() if entry.state.needs_answer}
+        await self._read_again((pending ^ self._book.pending_ids) | (pending & conflicts))
         self._book.drop_quarantined_gates(but=pending)
 
     async def _read_again(self, request_ids: Iterable[str]) -> None:

@@ -4,20 +4,17 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from random import Random
 
 from hitl_desktop.domain.decision import Decided
 from hitl_desktop.domain.gate import Gate
-from hitl_desktop.domain.outbox import Cause, OutboxEntry, OutboxState
+from hitl_desktop.domain.outbox import OutboxEntry, OutboxState
 from hitl_desktop.services.errors import (
     AlreadyDecided,
-    EvidenceChanged,
     Interrupted,
-    Malformed,
-    NotFound,
-    Overdue,
     Refused,
     ServiceError,
     TakesNoWrites,
@@ -29,10 +26,14 @@ from hitl_desktop.store.errors import StoreError
 from hitl_desktop.store.outbox import Outcome
 from hitl_desktop.store.outbox_rows import Claimed
 from hitl_desktop.store.tenant_store import StoreThread, TenantStore
+from hitl_desktop.sync.collector import collector_held
+from hitl_desktop.sync.outcomes import conflict, queued, settled_as, unknown
 from hitl_desktop.sync.schedule import backoff
 
 TOGETHER = 100
 """Decisions in one sending: few enough that packing them does not hold a frame."""
+_CLAIMED = 300
+"""Decisions claimed in one step of the disk, which waits for it: much longer than for the server."""
 _LANES = 3
 _SHOWN_SENDING = 20
 _LOOK_EVERY = 1.0
@@ -52,11 +53,14 @@ class Outbound:
         self._entries: dict[str, OutboxEntry] = {}
         self._waiting: dict[str, asyncio.Future[OutboxEntry]] = {}
         self._wake = asyncio.Event()
-        self._seen = -1
+        self._seen: tuple[str, int] | None = None
         self._history_id = ""
         self._turn = 0
         self._is_verified = False
         self.problem = ""
+        self.calm = asyncio.Event()
+        """Set unless much is being delivered; what can wait leaves the processor and the disk to that."""
+        self.calm.set()
 
     @property
     def entries(self) -> tuple[OutboxEntry, ...]:
@@ -84,6 +88,11 @@ class Outbound:
         gone = [name for name in self._entries if name not in there]
         self._mirror([entry for name, entry in there.items() if self._entries.get(name) != entry], gone)
 
+    async def _catch_up(self, version: tuple[str, int]) -> None:
+        """Read the rows anew, if they are others than those that were seen; our own changes are mirrored as made."""
+        if version != self._seen:
+            await self.reload()
+
     async def run(self) -> None:
         """Deliver until cancelled; a server that is away is tried again, more and more seldom."""
         pauses = backoff(Random())  # noqa: S311 - spreads retries, guards nothing
@@ -91,9 +100,10 @@ class Outbound:
         while True:
             try:
                 if not is_begun:
-                    await self._disk(lambda store: store.outbox.retry())
+                    if await self._disk(lambda store: store.outbox.retry()):
+                        self._seen = None
                     is_begun = True
-                await self.reload()
+                await self._catch_up(await self._disk(lambda store: store.version()))
                 await self.verify()
                 while self._is_sure:
                     if await self._deliver_all():
@@ -105,6 +115,7 @@ class Outbound:
                 self.problem = str(error)
             except (ServiceError, StoreError) as error:  # wait and try again, and say so meanwhile
                 self.problem = str(error)
+            self._seen = None  # what the disk says counts, whatever went wrong
             self._wake.clear()
             await self._woken(next(pauses))
 
@@ -116,52 +127,63 @@ class Outbound:
             StoreError: the disk.
         """
         claimed = await self._claim(only)
-        if not claimed:
-            return False
-        if len(claimed) < _SHOWN_SENDING:
-            self._mirror([one.entry for one in claimed], state=OutboxState.SENDING)
-        # Of the history that is known before the sending: what a later one has is verified once more.
-        history_id = self._history_id
-        try:
-            answers = await self._gates.deliver([(one.entry.decision, _whole(one)) for one in claimed])
-        except asyncio.CancelledError:
-            await self._settle([_unknown(one) for one in claimed], history_id)
-            raise
-        except ServiceError as error:
-            await self._settle([await self._judge(one, error) for one in claimed], history_id)
-            raise
-        outcomes = [await self._judge(one, answer) for one, answer in zip(claimed, answers, strict=True)]
-        await self._settle(outcomes, history_id)
-        if again := [outcome for outcome in outcomes if outcome.state.is_open]:
-            raise Unavailable(again[0].problem)
-        return True
-
-    async def _claim(self, only: str | None) -> list[Claimed]:
-        """Claim rows; should this be cancelled meanwhile, they are put back, or nobody would send them for a lease."""
-        claiming = asyncio.ensure_future(self._disk(lambda store: store.outbox.claim(time.time(), TOGETHER, only)))
-        try:
-            return await asyncio.shield(claiming)
-        except asyncio.CancelledError:
-            # The store's thread goes on all the same: what it has claimed would wait for its lease to run out.
-            await self._settle([_queued(one) for one in await claiming], self._history_id)
-            raise
+        if claimed:
+            await self._send(claimed)
+        return bool(claimed)
 
     async def _deliver_all(self) -> bool:
-        """Send all that is due, one part while the server works on another; return whether there was any."""
+        """Send what is due, from a few parts at a time where it is much; return whether there was any."""
 
-        async def lane() -> bool:
-            sent = False
-            while await self.deliver():
-                sent = True
-            return sent
+        async def lane(claimed: Sequence[Claimed]) -> None:
+            while claimed:
+                claimed = await self._send(claimed, more=_CLAIMED if len(claimed) == _CLAIMED else 0)
 
-        if not await self.deliver():
-            return False
-        results = await asyncio.gather(*(lane() for _ in range(_LANES)), return_exceptions=True)
+        async def another() -> None:
+            await lane(await self._claim())
+
+        first = await self._claim()
+        if len(first) < _CLAIMED:
+            await lane(first)
+            return bool(first)
+        self.calm.clear()
+        try:
+            with collector_held():
+                lanes = [lane(first), *(another() for _ in range(_LANES - 1))]
+                results = await asyncio.gather(*lanes, return_exceptions=True)
+        finally:
+            self.calm.set()
         for result in results:
             if isinstance(result, BaseException):
                 raise result
         return True
+
+    async def _send(self, claimed: Sequence[Claimed], more: int = 0) -> Sequence[Claimed]:
+        """Send rows that were claimed, enter what became of them, and claim at most `more` in the same step."""
+        if len(claimed) < _SHOWN_SENDING:
+            self._mirror([one.entry for one in claimed], state=OutboxState.SENDING)
+        # Of the history that is known before the sending: what a later one has is verified once more.
+        history_id = self._history_id
+        outcomes: list[Outcome] = []
+        try:
+            while part := claimed[len(outcomes) : len(outcomes) + TOGETHER]:
+                answers = await self._gates.deliver([(one.entry.decision, _whole(one)) for one in part])
+                outcomes += [await self._judge(one, answer) for one, answer in zip(part, answers, strict=True)]
+                if again := [outcome for outcome in outcomes[-len(part) :] if outcome.state.is_open]:
+                    raise Unavailable(again[0].problem)
+        except asyncio.CancelledError:
+            left = claimed[len(outcomes) :]
+            outcomes += [*map(unknown, left[:TOGETHER]), *map(queued, left[TOGETHER:])]
+            await self._settle(outcomes, history_id)
+            raise
+        except ServiceError as error:
+            left = claimed[len(outcomes) :]
+            outcomes += [await self._judge(one, error) for one in left[:TOGETHER]]
+            # Of what was not sent, nothing is unknown.
+            problem = "" if isinstance(error, Interrupted) else str(error)
+            outcomes += [queued(one, problem) for one in left[TOGETHER:]]
+            await self._settle(outcomes, history_id)
+            raise
+        return await self._settle(outcomes, history_id, more)
 
     async def verify(self) -> None:
         """Look whether the server still has what was once confirmed; what it has not is queued again.
@@ -225,8 +247,7 @@ class Outbound:
         """Return when a row is due or the server must be looked through; meanwhile, take in what others change."""
         while self._is_sure:
             due, version = await self._disk(_looked_at)
-            if version != self._seen:
-                await self.reload()
+            await self._catch_up(version)
             left = _LOOK_EVERY if due is None else min(due - time.time(), _LOOK_EVERY)
             if left <= 0 or not self._is_sure:
                 return
@@ -246,32 +267,35 @@ class Outbound:
         if isinstance(answer, Decided):
             return Outcome(name, OutboxState.DELIVERED)
         if isinstance(answer, Interrupted):
-            return _unknown(one, str(answer))
+            return unknown(one, str(answer))
         if isinstance(answer, (Unavailable, TakesNoWrites)):
-            return _queued(one, str(answer))
+            return queued(one, str(answer))
         if one.entry.attempts and (sent_before := await self._sent_before(one, answer)) is not None:
             return sent_before
-        state, cause = _conflict(answer)
+        state, cause = conflict(answer)
         theirs = answer.decided if isinstance(answer, AlreadyDecided) else None
         return Outcome(name, state, cause, str(answer), theirs)
 
     async def _sent_before(self, one: Claimed, answer: ServiceError) -> Outcome | None:
         """Return what became of earlier sendings of a row that is not taken now; None if none of them wrote it."""
         if isinstance(answer, Refused):
-            return _unknown(one, f"Whether it was written is unknown until the server tells. {answer}")
+            return unknown(one, f"Whether it was written is unknown until the server tells. {answer}")
         try:
             standings = await self._gates.standing([(one.entry.decision, one.entry.gate)])
         except ServiceError as error:
-            return _unknown(one, f"Whether it was written is unknown until the server tells. {error}")
+            return unknown(one, f"Whether it was written is unknown until the server tells. {error}")
         # It may have been written, and its gate have gone on since.
         return Outcome(one.entry.decision_id, OutboxState.DELIVERED) if standings == [Standing.WRITTEN] else None
 
-    async def _settle(self, outcomes: Sequence[Outcome], history_id: str) -> None:
+    async def _claim(self, only: str | None = None) -> Sequence[Claimed]:
+        return await self._done(lambda store: store.outbox.claim(time.time(), _CLAIMED, only))
+
+    async def _settle(self, outcomes: Sequence[Outcome], history_id: str, more: int = 0) -> Sequence[Claimed]:
+        """Enter what became of rows, and claim at most `more` in the same step."""
         known = [(entry, outcome) for outcome in outcomes if (entry := self._entries.get(outcome.decision_id))]
-        changed = [_settled(entry, outcome) for entry, outcome in known]
+        changed = [settled_as(entry, outcome) for entry, outcome in known]
         try:
-            # What is known is entered even while this task is being ended.
-            await asyncio.shield(self._disk(lambda store: store.outbox.settle(outcomes, time.time(), history_id)))
+            claimed = await self._done(lambda store: store.outbox.settle(outcomes, time.time(), history_id, more))
         except asyncio.CancelledError:
             self._mirror(changed)
             raise
@@ -279,6 +303,22 @@ class Outbound:
             await self.reload()
         else:
             self._mirror(changed)
+        return claimed
+
+    async def _done(self, work: Callable[[TenantStore], Sequence[Claimed]]) -> Sequence[Claimed]:
+        """Do `work` on the disk to its end, and return what it claimed; if cancelled meanwhile, that is put back.
+
+        The store's thread goes on all the same: what it claims would be nobody's to send until its lease runs out.
+        """
+        working = asyncio.ensure_future(self._disk(work))
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            self._seen = None
+            with suppress(StoreError):  # drop: what was not claimed need not be put back
+                if claimed := await working:
+                    await self._settle([queued(one) for one in claimed], self._history_id)
+            raise
 
     def _mirror(
         self, entries: Iterable[OutboxEntry], gone: Sequence[str] = (), *, state: OutboxState | None = None
@@ -298,65 +338,19 @@ class Outbound:
             self._follower(changed, left)
 
 
-def _looked_at(store: TenantStore) -> tuple[float | None, int]:
+def _looked_at(store: TenantStore) -> tuple[float | None, tuple[str, int]]:
     store.outbox.take_up(time.time())
     return store.outbox.next_due(), store.version()
 
 
 def _whole(one: Claimed) -> Gate:
     gate = one.entry.gate
-    return gate._replace(bundle=gate.bundle.with_fields(one.fields))
+    return gate._replace(bundle=gate.bundle._replace(fields=one.fields))
 
 
 def _confirm(store: TenantStore, kept: Sequence[str], lost: Sequence[str], history_id: str) -> None:
     store.outbox.confirm(kept, history_id)
     store.outbox.forgotten(lost)
-
-
-def _unknown(one: Claimed, problem: str = "") -> Outcome:
-    return Outcome(one.entry.decision_id, OutboxState.UNKNOWN, problem=problem)
-
-
-def _queued(one: Claimed, problem: str = "") -> Outcome:
-    return Outcome(one.entry.decision_id, OutboxState.QUEUED, problem=problem)
-
-
-def _conflict(answer: ServiceError) -> tuple[OutboxState, Cause]:
-    """Return the state and cause of a row that the server did not take."""
-    match answer:
-        case AlreadyDecided():
-            return OutboxState.CONFLICT, Cause.DECIDED
-        case Overdue():
-            return OutboxState.EXPIRED, Cause.OVERDUE
-        case EvidenceChanged():
-            return OutboxState.CONFLICT, Cause.CHANGED
-        case NotFound():
-            return OutboxState.CONFLICT, Cause.GONE
-        case Malformed():
-            return OutboxState.REFUSED, Cause.DAMAGED
-    return OutboxState.REFUSED, Cause.REFUSED
-
-
-def error_of(entry: OutboxEntry) -> ServiceError:
-    """Return why a row that waits for an answer was not delivered, as the error it stands for."""
-    match entry.cause:
-        case Cause.DECIDED if entry.theirs is not None:
-            return AlreadyDecided(entry.theirs)
-        case Cause.OVERDUE:
-            return Overdue()
-        case Cause.CHANGED:
-            return EvidenceChanged()
-        case Cause.GONE:
-            return NotFound(entry.problem)
-        case Cause.DAMAGED:
-            return Malformed(entry.problem)
-    return Refused(entry.problem)
-
-
-def _settled(entry: OutboxEntry, outcome: Outcome) -> OutboxEntry:
-    return replace(
-        entry, state=outcome.state, cause=outcome.cause, problem=outcome.problem, theirs=outcome.theirs, held_until=None
-    )
 
 
 def _in_state(entry: OutboxEntry, state: OutboxState) -> OutboxEntry:

@@ -2,28 +2,28 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from hitl_desktop.domain.gate import Gate
 from hitl_desktop.store.errors import StoreError
-from hitl_desktop.store.gates import listed
 from hitl_desktop.store.tenant_store import StoreThread, TenantStore
 from hitl_desktop.sync.book import Change, GateBook
-from hitl_desktop.sync.monitor import Monitor, Phase
 
 CACHED_PAGE = 500
 _GATHERED_FOR = 0.2
 _WRITTEN_TOGETHER = 250
-_NOT_LOADING = tuple(phase for phase in Phase if phase is not Phase.LOADING)
 
 
 class Recorder:
-    """Writes a book's changes as long as `run` runs. `problem` says why they cannot be kept; empty where they are."""
+    """Writes a book's changes as long as `run` runs, whenever `calm` returns.
 
-    def __init__(self, disk: StoreThread, book: GateBook, monitor: Monitor) -> None:
+    `problem` says why they cannot be kept; empty where they are.
+    """
+
+    def __init__(self, disk: StoreThread, book: GateBook, calm: Callable[[], Awaitable[None]]) -> None:
         self._disk = disk
-        self._monitor = monitor
+        self._calm = calm
         self._book = book
         self._noted: deque[Change] = deque()
         self._changed = asyncio.Event()
@@ -54,8 +54,8 @@ class Recorder:
             while True:
                 await self._changed.wait()
                 await asyncio.sleep(_GATHERED_FOR)
-                # Writing beside a load would take from it; what is lost if it is cut short comes again.
-                await self._monitor.reached(*_NOT_LOADING)
+                # Writing would take from what is under way; what is lost if that is cut short comes again.
+                await self._calm()
                 await self.flush()
         finally:
             self._book.unfollow(self.note)
@@ -72,7 +72,7 @@ class Recorder:
         while self._noted:
             taken = self._take()
             try:
-                await self._disk(partial(_put, gates=[listed(gate) for gate in taken.gates], gone=taken.gone))
+                await self._disk(partial(_put, gates=taken.gates, gone=taken.gone))
             except StoreError as error:
                 self.problem = str(error)
                 self._noted.appendleft(taken)

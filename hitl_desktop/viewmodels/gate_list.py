@@ -248,6 +248,13 @@ class GateListModel(QAbstractTableModel):
 
     def _replace(self, row: Row) -> None:
         known = self._rows.get(row.name)
+        shown = self._queue
+        if known is not None and shown is not Queue.EXPIRING and known.home is not shown and row.home is not shown:
+            # Neither stands in the list, as where decisions are delivered by the thousand.
+            self._count(known, -1)
+            self._count(row, 1)
+            self._rows[row.name] = row
+            return
         fits = belongs(row, self._queue, self._now())
         if known is not None and fits:
             place = self._visible.place_of(known)

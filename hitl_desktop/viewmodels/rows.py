@@ -1,7 +1,6 @@
 """The rows of the gate list, with what sorting and filtering 100,000 of them needs. Plain Python, no Qt."""
 
 from collections.abc import Iterable
-from copy import copy
 from datetime import datetime
 from enum import StrEnum
 from math import inf
@@ -52,7 +51,9 @@ class Row:
 
 def with_entry(row: Row, entry: OutboxEntry | None) -> Row:
     """Return a gate's row with another decision of the reviewer's own; all else is as it was."""
-    made = copy(row)
+    made = Row.__new__(Row)
+    for name in Row.__slots__:  # copy() takes thrice as long
+        setattr(made, name, getattr(row, name))
     made.entry = entry
     if isinstance(row.record, Gate):
         made.home = queue_of(row.record, entry)

@@ -257,7 +257,7 @@ def test_an_open_store_keeps_its_lock(settings: Settings, stores: tuple[TenantSt
 
 def kept_gate(number: int) -> Gate:
     at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number // 2)
-    bundle = EvidenceBundle(f"b-{number}", "", (), {"bundle_id": "b"})
+    bundle = EvidenceBundle(f"b-{number}", "", (), {b"bundle_id": b"b"})
     return Gate(f"g-{number}", "t", "s", "hitl_4_code", GateStatus.PENDING, f"b-{number}", "agent", at, bundle)
 
 

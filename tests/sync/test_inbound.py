@@ -5,19 +5,23 @@ import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl_desktop.domain.decision import Verdict
 from hitl_desktop.domain.gate import GateStatus
+from hitl_desktop.domain.outbox import OutboxState
 from hitl_desktop.session import ReviewSession, open_backend, open_session
 from hitl_desktop.settings import Settings
 from hitl_desktop.sync.book import Change
 from hitl_desktop.sync.monitor import Connectivity, Phase
 from hitl_desktop.sync.schedule import backoff
+from tests.environments import key_file
 from tests.gates import ask, gate_request
 from tests.servers import Server
 from tests.waiting import until
@@ -27,9 +31,9 @@ PREFIX = f"tenant:{TENANT}:asdlc"
 
 
 @asynccontextmanager
-async def following(server: Server, url: str = "") -> AsyncIterator[ReviewSession]:
+async def following(server: Server, url: str = "", **more: Any) -> AsyncIterator[ReviewSession]:
     settings = Settings(
-        Path(os.environ["HITL_STATE_DIR"]), "rev@example.org", redis_url=url or server.url, multi_tenancy=True
+        Path(os.environ["HITL_STATE_DIR"]), "rev@example.org", redis_url=url or server.url, multi_tenancy=True, **more
     )
     async with open_backend(settings) as backend, open_session(backend, TENANT) as session:
         yield session
@@ -173,6 +177,40 @@ async def test_a_server_that_goes_and_comes_back_is_followed_again(server: Serve
         request = gate_request("Afterwards")
         await ask(server.url, TENANT, request)
         await until(lambda: pending(session) == {request.request_id}, "it is followed again")
+
+
+async def test_a_gate_whose_decision_is_on_its_way_is_listed_and_read_again_once_it_conflicts(server: Server) -> None:
+    request = gate_request("As it was decided on")
+    name = request.request_id
+    await ask(server.url, TENANT, request)
+    async with following(server) as session:
+        await session.monitor.reached(Phase.ONLINE)
+        gate = (await session.open_gate(name)).gate
+        entry = await session.outbox.queue(gate, Verdict.APPROVED, hold=timedelta(hours=1))
+        server.run("HSET", f"{PREFIX}:evidence_bundle:{request.bundle['bundle_id']}", "summary", "Another one")
+        with server.offline():
+            await session.monitor.reached(Phase.OFFLINE)
+        await session.monitor.reached(Phase.ONLINE)
+        assert pending(session) == {name}
+        await session.outbox.release(entry.decision_id)
+        await until(lambda: session.book.decisions[name].state is OutboxState.CONFLICT, "its evidence has changed")
+        await session.refresh()
+        assert session.book.gates[name].summary == "Another one"
+
+
+async def test_a_gate_stays_listed_when_its_decision_is_taken_back_after_a_load(server: Server, tmp_path: Path) -> None:
+    request = gate_request("Decided elsewhere")
+    name = request.request_id
+    await ask(server.url, TENANT, request)
+    async with following(server, key_file=key_file(tmp_path)) as session:
+        gate = (await session.open_gate(name)).gate
+        entry = await session.outbox.queue(gate, Verdict.APPROVED, hold=timedelta(hours=1))
+    async with following(server, key_file=key_file(tmp_path)) as session:
+        await session.monitor.reached(Phase.ONLINE)
+        assert pending(session) == {name}
+        await session.outbox.withdraw(entry.decision_id)
+        assert session.book.gates[name].summary == "Decided elsewhere"
+        assert name not in session.book.decisions
 
 
 async def test_a_wrong_password_is_told_and_the_right_one_heals(server: Server) -> None:
