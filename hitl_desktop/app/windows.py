@@ -15,7 +15,6 @@ from hitl_desktop.local import LocalWorkspaceError
 from hitl_desktop.services.errors import ServiceError
 from hitl_desktop.session import Backend, ReviewSession, open_backend, open_session
 from hitl_desktop.settings import Settings
-from hitl_desktop.store.tenant_log import TenantLog
 from hitl_desktop.store.windows import WindowState, WindowStore
 from hitl_desktop.sync.cancelling import ended
 from hitl_desktop.tenancy import TenancyError, TenantNotSetError
@@ -33,10 +32,9 @@ _log = logging.getLogger(__name__)
 class _Controller:
     """One window: which tenant it is to show next, and whether it was closed."""
 
-    def __init__(self, window: MainWindow, state: WindowState, visits: Visits) -> None:
+    def __init__(self, window: MainWindow, state: WindowState) -> None:
         self.window = window
         self.state = state
-        self.visits = visits
         self.task: asyncio.Task[None] | None = None
         self.closed = False
         self.open_for: frozenset[str | None] = frozenset()
@@ -90,6 +88,7 @@ class Windows:
         self._instance = instance
         self._store = WindowStore(settings.state_dir)
         self._tenants = TenantListModel()
+        self._visits = Visits(settings)
         self._recent: tuple[str, ...] = ()
         self._controllers: list[_Controller] = []
         self._all_closed = asyncio.Event()
@@ -128,9 +127,7 @@ class Windows:
         self._errand(couriers.run())
         try:
             await self._all_closed.wait()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LAST_DELIVERY):
-                    await couriers.deliver_now()
+            await asyncio.gather(_last_delivery(couriers), self._visits.settled())
         finally:
             await ended(tuple(self._errands))
 
@@ -140,8 +137,7 @@ class Windows:
         self._add(backend, window, state or WindowState(_new_id(), tenant_id))
 
     def _add(self, backend: Backend, window: MainWindow, state: WindowState) -> None:
-        visits = Visits(TenantLog(self._settings.state_dir), self._settings.reviewer, state.window_id)
-        controller = _Controller(window, state, visits)
+        controller = _Controller(window, state)
         self._controllers.append(controller)
         window.restore(state.geometry)
         window.set_tenants(self._tenants)
@@ -171,13 +167,13 @@ class Windows:
                     following: str | None = None
                     try:
                         await self._record(backend, controller, session.tenant_id)
-                        await controller.visits.entered(session)
+                        await self._visits.entered(backend, controller.state.window_id, session.tenant_id)
                         following = await controller.next_tenant()
                     finally:
                         controller.leave(session.tenant_id)
                         await view.close()
                         view.deleteLater()
-                        await controller.visits.left(session, following)
+                        await self._visits.left(backend, controller.state.window_id, session.tenant_id, following)
                 controller.open_for = frozenset()
                 if self._couriers is not None:
                     self._couriers.look()
@@ -185,7 +181,7 @@ class Windows:
                 window.show_no_tenant(can_fill=self._settings.is_embedded)
                 following = await controller.next_tenant()
             except TenancyError as error:  # a window restored for a tenant that is no longer allowed
-                await controller.visits.refused(wanted or "", None, str(error))
+                await self._visits.refused(controller.state.window_id, wanted or "", None, str(error))
                 window.show_no_tenant(can_fill=False)
                 window.show_problem(str(error))
                 following = await controller.next_tenant()
@@ -236,7 +232,8 @@ class Windows:
             chosen = backend.config.choose(tenant_id)
         except TenancyError as error:
             controller.window.show_problem(str(error))
-            self._errand(controller.visits.refused(tenant_id, controller.state.tenant_id, str(error)))
+            window_id, current = controller.state.window_id, controller.state.tenant_id
+            self._errand(self._visits.refused(window_id, tenant_id, current, str(error)))
         else:
             if chosen is not None:
                 controller.switch(chosen)
@@ -300,6 +297,12 @@ class Windows:
 
 def _new_id() -> str:
     return str(uuid.uuid4())
+
+
+async def _last_delivery(couriers: Couriers) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_DELIVERY):
+            await couriers.deliver_now()
 
 
 async def _first_rows(session: ReviewSession) -> None:
