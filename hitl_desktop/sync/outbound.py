@@ -15,6 +15,7 @@ from hitl_desktop.services.errors import (
     AlreadyDecided,
     EvidenceChanged,
     Interrupted,
+    LoginRefused,
     Malformed,
     NotFound,
     Overdue,
@@ -181,9 +182,18 @@ class Outbound:
                 await self._verify(names[start : start + TOGETHER], history_id)
             if names:
                 await self.reload()
+            await self._note_login("")
+        except LoginRefused as error:
+            self._is_verified = False
+            await self._note_login(str(error))
+            raise
         except BaseException:
             self._is_verified = False
             raise
+
+    async def _note_login(self, problem: str) -> None:
+        if await self._disk(lambda store: store.outbox.note_login(problem)):
+            await self.reload()
 
     async def _verify(self, names: Sequence[str], history_id: str) -> None:
         entries = await self._disk(lambda store: [one for name in names if (one := store.outbox.find(name))])
@@ -251,6 +261,8 @@ class Outbound:
             return _queued(one, str(answer))
         if one.entry.attempts and (sent_before := await self._sent_before(one, answer)) is not None:
             return sent_before
+        if isinstance(answer, LoginRefused):  # nothing was asked about the decision, which goes out after a login
+            return replace(_queued(one, str(answer)), cause=Cause.CREDENTIALS)
         state, cause = _conflict(answer)
         theirs = answer.decided if isinstance(answer, AlreadyDecided) else None
         return Outcome(name, state, cause, str(answer), theirs)

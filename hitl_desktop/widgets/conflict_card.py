@@ -19,6 +19,11 @@ _HEADINGS = {
     OutboxState.EXPIRED: "Your decision came too late",
     OutboxState.REFUSED: "The server refused your decision",
 }
+_CAUSES = {
+    Cause.CREDENTIALS: "The server refused your login, so your decision waits",
+    Cause.NOT_ALLOWED: "You may no longer work for this tenant",
+    Cause.DAMAGED: "Your decision was not sent",
+}
 _UNKNOWN = "The server is asked whether it has it, by the decision's id, as soon as it can be reached."
 _DIGEST_SHOWN = 12
 
@@ -73,8 +78,8 @@ class ConflictCard(QFrame):
             self._then.setChecked(False)
             self._then.blockSignals(False)  # noqa: FBT003 - as above
         self._entry = entry
-        self._heading.setText(f"{_HEADINGS[entry.state]} · {entry.decision.verdict}")
-        self._problem.setText(entry.problem or (_UNKNOWN if entry.state is OutboxState.UNKNOWN else ""))
+        self._heading.setText(f"{_heading(entry)} · {entry.decision.verdict}")
+        self._problem.setText(_problem(entry))
         # Where somebody was faster, the server's side says it all.
         self._problem.setVisible(bool(self._problem.text()) and entry.theirs is None)
         self._ours.setText(_side("You", entry))
@@ -88,7 +93,7 @@ class ConflictCard(QFrame):
         if entry is not None and entry.state is OutboxState.QUEUED and entry.held_until is not None:
             left = (entry.held_until - datetime.now(UTC)).total_seconds()
             held = f" · sent in {left:.0f} s" if left > 0 else ""
-            self._heading.setText(f"{_HEADINGS[entry.state]} · {entry.decision.verdict}{held}")
+            self._heading.setText(f"{_heading(entry)} · {entry.decision.verdict}{held}")
 
     def _offer(self, entry: OutboxEntry, gate: Gate) -> None:
         waits = gate.status is GateStatus.PENDING and not gate.is_overdue(datetime.now(UTC))
@@ -96,7 +101,7 @@ class ConflictCard(QFrame):
         self.accept.setText("Accept theirs" if entry.cause is Cause.DECIDED else "Let it go")
         self.accept.setVisible(unanswered)
         self.review_again.setVisible(unanswered and waits)
-        self.retry.setVisible(entry.state is OutboxState.REFUSED)
+        self.retry.setVisible(entry.state is OutboxState.REFUSED or entry.cause is Cause.CREDENTIALS)
         self.withdraw.setText("Undo" if entry.state is OutboxState.QUEUED else "Withdraw")
         self.withdraw.setVisible(entry.can_be_withdrawn)
         self.send_now.setVisible(entry.state is OutboxState.QUEUED and entry.held_until is not None)
@@ -144,6 +149,16 @@ def _button(text: str, pressed: object) -> QPushButton:
     return button
 
 
+def _heading(entry: OutboxEntry) -> str:
+    return _CAUSES.get(entry.cause, _HEADINGS[entry.state])
+
+
+def _problem(entry: OutboxEntry) -> str:
+    if entry.cause is Cause.CREDENTIALS:
+        return f"{entry.problem} It is sent by itself once the server takes your login."
+    return entry.problem or (_UNKNOWN if entry.state is OutboxState.UNKNOWN else "")
+
+
 def _side(who: str, entry: OutboxEntry) -> str:
     decision = entry.decision
     lines = [f"{who} {decision.verdict} on {exact(decision.decided_at)}, on {one_line(entry.device)}."]
@@ -163,6 +178,8 @@ def _other_side(entry: OutboxEntry, gate: Gate) -> str:
             lines.append(f"Reason: {one_line(theirs.reason)}")
         lines += [f"Condition: {one_line(condition)}" for condition in theirs.conditions]
         return "\n".join(lines)
+    if entry.cause is Cause.CREDENTIALS:
+        return "It has not been asked: it knows nothing of your decision."
     if entry.cause is Cause.GONE:
         return "There is no such gate any more."
     if entry.cause is Cause.CHANGED and gate.bundle.is_whole:
