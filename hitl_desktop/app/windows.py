@@ -14,14 +14,17 @@ from hitl_desktop.demo import fill_demo
 from hitl_desktop.local import LocalWorkspaceError
 from hitl_desktop.services.errors import ServiceError
 from hitl_desktop.session import Backend, ReviewSession, open_backend, open_session
+from hitl_desktop.session.stranded import Stranded
 from hitl_desktop.settings import Settings
 from hitl_desktop.store.windows import WindowState, WindowStore
 from hitl_desktop.sync.cancelling import ended
 from hitl_desktop.tenancy import TenancyError, TenantNotSetError
+from hitl_desktop.viewmodels.stranded import StrandedViewModel
 from hitl_desktop.viewmodels.tenants import TenantListModel
 from hitl_desktop.viewmodels.window import WindowViewModel
 from hitl_desktop.widgets.gate_pane import Place
 from hitl_desktop.widgets.main_window import MainWindow
+from hitl_desktop.widgets.stranded_dialog import StrandedAccess
 
 _COUNT_EVERY = 20.0
 _LAST_DELIVERY = 2.0
@@ -32,9 +35,10 @@ _log = logging.getLogger(__name__)
 class _Controller:
     """One window: which tenant it is to show next, and whether it was closed."""
 
-    def __init__(self, window: MainWindow, state: WindowState) -> None:
+    def __init__(self, window: MainWindow, state: WindowState, stranded: StrandedAccess) -> None:
         self.window = window
         self.state = state
+        self.stranded = stranded
         self.task: asyncio.Task[None] | None = None
         self.closed = False
         self.open_for: frozenset[str | None] = frozenset()
@@ -89,6 +93,7 @@ class Windows:
         self._store = WindowStore(settings.state_dir)
         self._tenants = TenantListModel()
         self._visits = Visits(settings)
+        self._stranded = StrandedViewModel(settings)
         self._recent: tuple[str, ...] = ()
         self._controllers: list[_Controller] = []
         self._all_closed = asyncio.Event()
@@ -116,7 +121,7 @@ class Windows:
         self._recent = await asyncio.to_thread(self._store.recent_tenants)
         self._instance.asked.connect(lambda tenant: self._open(backend, tenant or None))
         self._instance.listen()
-        couriers = self._couriers = Couriers(backend, self._shown, self._tell)
+        couriers = self._couriers = Couriers(backend, self._shown, self._tell, self._note_stranded)
         states = remembered or (WindowState(_new_id()),)
         if tenant_id is not None:
             states = (WindowState(_new_id(), tenant_id),)
@@ -130,6 +135,7 @@ class Windows:
             await asyncio.gather(_last_delivery(couriers), self._visits.settled())
         finally:
             await ended(tuple(self._errands))
+            await self._stranded.close()
 
     def _open(self, backend: Backend, tenant_id: str | None, state: WindowState | None = None) -> None:
         window = MainWindow(self._first.theme)
@@ -137,7 +143,8 @@ class Windows:
         self._add(backend, window, state or WindowState(_new_id(), tenant_id))
 
     def _add(self, backend: Backend, window: MainWindow, state: WindowState) -> None:
-        controller = _Controller(window, state)
+        stranded = StrandedAccess(window, window.queues, window.notice, self._stranded)
+        controller = _Controller(window, state, stranded)
         self._controllers.append(controller)
         window.restore(state.geometry)
         window.set_tenants(self._tenants)
@@ -149,6 +156,7 @@ class Windows:
         window.toolbar.show_offline(offline=backend.is_offline)
         window.demo_wanted.connect(lambda: self._errand(self._fill(backend, controller)))
         window.closed.connect(controller.close)
+        window.closed.connect(stranded.close)
         controller.task = asyncio.get_running_loop().create_task(self._serve(backend, controller))
 
     async def _serve(self, backend: Backend, controller: _Controller) -> None:
@@ -183,7 +191,7 @@ class Windows:
             except TenancyError as error:  # a window restored for a tenant that is no longer allowed
                 await self._visits.refused(controller.state.window_id, wanted or "", None, str(error))
                 window.show_no_tenant(can_fill=False)
-                window.show_problem(str(error))
+                controller.stranded.tell(str(error), wanted)
                 following = await controller.next_tenant()
             except Exception:  # noqa: BLE001 - a window outlives whatever ended its session, and says so
                 _log.exception("A window's session failed")
@@ -194,6 +202,10 @@ class Windows:
 
     def _tell(self, text: str) -> None:
         self._controllers[0].window.show_problem(text)
+
+    def _note_stranded(self, stranded: Stranded) -> None:
+        if self._stranded.note(stranded):
+            self._controllers[0].stranded.tell(stranded.sentence, stranded.tenant_id)
 
     def _shown(self) -> set[str | None]:
         return {tenant for controller in self._controllers for tenant in controller.open_for}
@@ -231,7 +243,7 @@ class Windows:
         try:
             chosen = backend.config.choose(tenant_id)
         except TenancyError as error:
-            controller.window.show_problem(str(error))
+            controller.stranded.tell(str(error), tenant_id)
             window_id, current = controller.state.window_id, controller.state.tenant_id
             self._errand(self._visits.refused(window_id, tenant_id, current, str(error)))
         else:

@@ -25,11 +25,15 @@ _CAUSES = {
     Cause.DAMAGED: "Your decision was not sent",
 }
 _UNKNOWN = "The server is asked whether it has it, by the decision's id, as soon as it can be reached."
+_UNASKED = "Whether the server has it cannot be asked while the tenant is not allowed; it is asked once it is again."
+_NOT_ASKED = "It is not asked: nothing is read from or written to a tenant that is not allowed."
 _DIGEST_SHOWN = 12
 
 
 class ConflictCard(QFrame):
     """Stands where the decision is made, while the reviewer's own decision about the gate still counts.
+
+    With `local`, the tenant may not be worked for: only what needs no server is offered.
 
     Signals: `accepted` the server's side stands, `again` to review anew, `withdrawn` to take it back, `retried`,
     `sent_now`, `then_wanted` and `now_wanted` for the evidence, and `exported` with the file's path.
@@ -44,9 +48,10 @@ class ConflictCard(QFrame):
     now_wanted = Signal()
     exported = Signal(object)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, local: bool = False) -> None:
         super().__init__(parent)
         self.setObjectName("decision")
+        self._is_local = local
         self._entry: OutboxEntry | None = None
         self._heading = label(tone="paneTitle", wraps=True)
         self._problem = label(tone="muted", wraps=True)
@@ -79,11 +84,12 @@ class ConflictCard(QFrame):
             self._then.blockSignals(False)  # noqa: FBT003 - as above
         self._entry = entry
         self._heading.setText(f"{_heading(entry)} · {entry.decision.verdict}")
-        self._problem.setText(_problem(entry))
+        self._problem.setText(_UNASKED if self._is_local and entry.state.is_open else _problem(entry))
         # Where somebody was faster, the server's side says it all.
         self._problem.setVisible(bool(self._problem.text()) and entry.theirs is None)
         self._ours.setText(_side("You", entry))
-        self._theirs.setText(_other_side(entry, gate))
+        asked = not self._is_local or entry.theirs is not None
+        self._theirs.setText(_other_side(entry, gate) if asked else _NOT_ASKED)
         self._offer(entry, gate)
         self.show()
 
@@ -97,11 +103,12 @@ class ConflictCard(QFrame):
 
     def _offer(self, entry: OutboxEntry, gate: Gate) -> None:
         waits = gate.status is GateStatus.PENDING and not gate.is_overdue(datetime.now(UTC))
-        unanswered = entry.state.needs_answer
+        unanswered = entry.state.needs_answer and not self._is_local
         self.accept.setText("Accept theirs" if entry.cause is Cause.DECIDED else "Let it go")
         self.accept.setVisible(unanswered)
         self.review_again.setVisible(unanswered and waits)
-        self.retry.setVisible(entry.state is OutboxState.REFUSED or entry.cause is Cause.CREDENTIALS)
+        is_refused = entry.state is OutboxState.REFUSED and not self._is_local
+        self.retry.setVisible(is_refused or entry.cause is Cause.CREDENTIALS)
         self.withdraw.setText("Undo" if entry.state is OutboxState.QUEUED else "Withdraw")
         self.withdraw.setVisible(entry.can_be_withdrawn)
         self.send_now.setVisible(entry.state is OutboxState.QUEUED and entry.held_until is not None)
