@@ -205,7 +205,7 @@ class Windows:
 
     def _note_stranded(self, stranded: Stranded) -> None:
         if self._stranded.note(stranded):
-            self._controllers[0].stranded.tell(stranded.sentence, stranded.tenant_id)
+            self._controllers[0].stranded.tell(self._stranded.sentence, stranded.tenant_id)
 
     def _shown(self) -> set[str | None]:
         return {tenant for controller in self._controllers for tenant in controller.open_for}

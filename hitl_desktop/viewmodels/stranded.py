@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from hitl_desktop.domain.outbox import OutboxEntry
+from hitl_desktop.domain.outbox import OutboxEntry, decisions
 from hitl_desktop.session.stranded import Stranded, open_stranded
 from hitl_desktop.settings import Settings
 from hitl_desktop.viewmodels.outbox import name_of, why_not_done, write_export
@@ -36,6 +36,18 @@ class StrandedViewModel(QObject):
         """What waits, by tenant."""
         return tuple(self._found.values())
 
+    @property
+    def sentence(self) -> str:
+        """What the reviewer is told of all that waits."""
+        found = self.found
+        if len(found) == 1:
+            return found[0].sentence
+        whose = ", ".join(f"{one.count} for {one.whose}" for one in found)
+        count = decisions(sum(one.count for one in found))
+        return (
+            f"{count} cannot be delivered, since you may no longer work for their tenants ({whose}): nothing is lost."
+        )
+
     def of(self, tenant_id: str | None) -> Stranded | None:
         """Return what waits for one tenant; None where nothing does."""
         return self._found.get(tenant_id)
@@ -43,9 +55,11 @@ class StrandedViewModel(QObject):
     def note(self, stranded: Stranded) -> bool:
         """Take in what waits for a tenant, and return whether the reviewer has not been told of it yet."""
         tenant_id = stranded.tenant_id
-        before = self._found.pop(tenant_id, None)
+        before = self._found.get(tenant_id)
         if stranded.count:
             self._found[tenant_id] = stranded
+        else:
+            self._found.pop(tenant_id, None)
         if self._found.get(tenant_id) != before:
             self.changed.emit()
         is_news = bool(stranded.count) and tenant_id not in self._announced

@@ -61,14 +61,14 @@ class ConflictCard(QFrame):
             text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._then = QPushButton("Evidence as I saw it")
         self._then.setCheckable(True)
+        self._then.setAutoDefault(False)
         self._then.toggled.connect(self._switch_evidence)
         self.accept = _button("Accept theirs", self.accepted)
         self.review_again = _button("Review again", self.again)
         self.withdraw = _button("Withdraw", self.withdrawn)
         self.retry = _button("Send again", self.retried)
         self.send_now = _button("Send now", self.sent_now)
-        self.export = QPushButton("Export …")
-        self.export.clicked.connect(self._choose_file)
+        self.export = _button("Export …", self._choose_file)
         self._lay_out()
         self.hide()
 
@@ -85,8 +85,9 @@ class ConflictCard(QFrame):
         self._entry = entry
         self._heading.setText(f"{_heading(entry)} · {entry.decision.verdict}")
         self._problem.setText(_UNASKED if self._is_local and entry.state.is_open else _problem(entry))
-        # Where somebody was faster, the server's side says it all.
-        self._problem.setVisible(bool(self._problem.text()) and entry.theirs is None)
+        # Where somebody was faster, the server's side says it all; of a tenant, the place around the card.
+        is_said = entry.theirs is not None or (self._is_local and entry.cause is Cause.NOT_ALLOWED)
+        self._problem.setVisible(bool(self._problem.text()) and not is_said)
         self._ours.setText(_side("You", entry))
         asked = not self._is_local or entry.theirs is not None
         self._theirs.setText(_other_side(entry, gate) if asked else _NOT_ASKED)
@@ -152,6 +153,7 @@ class ConflictCard(QFrame):
 
 def _button(text: str, pressed: object) -> QPushButton:
     button = QPushButton(text)
+    button.setAutoDefault(False)  # in a dialog, Enter would press it from anywhere
     button.clicked.connect(pressed)
     return button
 

@@ -37,19 +37,22 @@ class StrandedDialog(QDialog):
         self.tenants.setAccessibleName("Tenant")
         self.tenants.activated.connect(lambda row: self._show_tenant(self.tenants.itemData(row)))
         self.rows = QListWidget()
+        self.rows.setObjectName("stranded")
         self.rows.setAccessibleName("Decisions that cannot be sent")
         self.rows.currentRowChanged.connect(self._show_row)
         self.card = ConflictCard(local=True)
         self.card.withdrawn.connect(self._withdraw)
         self.card.exported.connect(self._export)
         self._told = label(tone="muted", wraps=True)
+        self._told.hide()
         self._lay_out()
         stranded.changed.connect(self._list_tenants)
         stranded.read.connect(self._show_rows)
-        stranded.told.connect(self._told.setText)
-        stranded.failed.connect(self._told.setText)
+        stranded.told.connect(self._tell)
+        stranded.failed.connect(self._tell)
         self._list_tenants()
         self._show_tenant(tenant_id)
+        self.rows.setFocus()
 
     @property
     def current(self) -> OutboxEntry | None:
@@ -96,7 +99,7 @@ class StrandedDialog(QDialog):
         self._entries = ()
         self.rows.clear()
         self.card.hide()
-        self._told.clear()
+        self._tell("")
         self._stranded.look(tenant_id)
 
     def _show_rows(self, tenant_id: str | None, entries: Sequence[OutboxEntry]) -> None:
@@ -110,6 +113,10 @@ class StrandedDialog(QDialog):
         self.rows.setCurrentRow(min(row, len(entries) - 1))
         if not entries:
             self._heading.setText(f"Nothing is left to answer for {tenant_id or 'single-tenant mode'}")
+
+    def _tell(self, text: str) -> None:
+        self._told.setText(text)
+        self._told.setVisible(bool(text))
 
     def _show_row(self) -> None:
         entry = self.current

@@ -109,6 +109,7 @@ QAbstractScrollArea { background: $window; selection-background-color: $highligh
 QAbstractItemView { background: $window; border: none; outline: none; gridline-color: $line;
     selection-background-color: $selection; selection-color: $text; }
 QAbstractItemView::item:selected { background: $selection; color: $text; }
+QListWidget#stranded::item { padding: 7px 20px; }
 QTableCornerButton::section { background: $side; border: none; }
 QHeaderView::section { background: $side; color: $muted; border: none; border-bottom: 1px solid $line;
     padding: 4px 8px; font-size: ${secondary}px; }

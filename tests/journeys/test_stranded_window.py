@@ -117,6 +117,8 @@ async def test_what_is_withdrawn_is_gone_and_never_sent(
         dialog = await shown(window, 2)
         dialog.rows.setCurrentRow(0)
         assert "Reason: First" in texts(dialog)
+        QTest.keyClick(dialog.rows, Qt.Key.Key_Return)
+        assert dialog.rows.count() == 2
         QTest.mouseClick(dialog.card.withdraw, Qt.MouseButton.LeftButton)
         await dialog_of(window, 1)
         assert "Reason: Second" in texts(dialog)
@@ -154,7 +156,8 @@ async def test_two_tenants_never_show_together(
     await decided(valkey, environment, A, "Of acme", "Fine")
     await decided(valkey, environment, C, "Of globex", "Fine")
     async with running(others, B) as window:
-        await until(lambda: window.queues.stranded.accessibleName().endswith(", 2"), "both are found")
+        await until(lambda: f"(1 for {A}, 1 for {C})" in window.notice.text(), "both are told")
+        assert window.queues.stranded.accessibleName() == "Not allowed any more, 2"
         QTest.mouseClick(window.queues.stranded, Qt.MouseButton.LeftButton)
         dialog = await dialog_of(window, 1)
         assert "Of acme" in dialog.rows.item(0).text()
