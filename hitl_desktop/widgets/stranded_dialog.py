@@ -33,8 +33,10 @@ class StrandedDialog(QDialog):
         self._entries: tuple[OutboxEntry, ...] = ()
         self._heading = label(tone="heading", wraps=True)
         self._why = label(wraps=True)
+        self._kept = label(_NOTHING_LOST, "muted", wraps=True)
         self.tenants = QComboBox()
         self.tenants.setAccessibleName("Tenant")
+        self.tenants.setPlaceholderText("Other tenants")
         self.tenants.activated.connect(lambda row: self._show_tenant(self.tenants.itemData(row)))
         self.rows = QListWidget()
         self.rows.setObjectName("stranded")
@@ -69,7 +71,7 @@ class StrandedDialog(QDialog):
         top.setSpacing(8)
         top.addLayout(head)
         top.addWidget(self._why)
-        top.addWidget(label(_NOTHING_LOST, "muted", wraps=True))
+        top.addWidget(self._kept)
         top.addWidget(self._told)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -94,8 +96,7 @@ class StrandedDialog(QDialog):
         whose = tenant_id or "single-tenant mode"
         self.setWindowTitle(f"{whose}, not allowed any more — HITL Desktop")
         self._heading.setText(f"Your decisions for {whose} cannot be sent")
-        if found is not None:
-            self._why.setText(one_line(found.problem))
+        self._why.setText("" if found is None else one_line(found.problem))
         self._entries = ()
         self.rows.clear()
         self.card.hide()
@@ -111,6 +112,8 @@ class StrandedDialog(QDialog):
         self._entries = tuple(entries)
         self.rows.addItems([_in_short(entry) for entry in entries])
         self.rows.setCurrentRow(min(row, len(entries) - 1))
+        for text in (self._why, self._kept):
+            text.setVisible(bool(entries))
         if not entries:
             self._heading.setText(f"Nothing is left to answer for {tenant_id or 'single-tenant mode'}")
 
@@ -158,6 +161,7 @@ class StrandedAccess(QObject):
     def open(self, tenant_id: str | None) -> None:
         """Show what waits for a tenant."""
         self.close()
+        self._notice.hide()
         self.dialog = StrandedDialog(self._stranded, tenant_id, self._window)
         self.dialog.finished.connect(self._forget)
         self.dialog.show()
