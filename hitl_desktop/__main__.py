@@ -4,6 +4,7 @@ import os
 import sys
 
 _SUPERVISE = "supervise-workspace"
+_FIRST_ROWS = "first-rows"
 _WINDOW_OPTIONS = ("--tenant", "--new-window", "--offline")
 
 
@@ -15,6 +16,8 @@ def main() -> None:
 def _run(arguments: list[str]) -> int:
     if arguments[:1] == [_SUPERVISE]:
         return _supervise(arguments[1:])
+    if arguments[:1] == [_FIRST_ROWS]:
+        return _first_rows(arguments[1:])
     if not arguments or arguments[0].split("=")[0] in _WINDOW_OPTIONS:
         return _window(arguments)
     from hitl_desktop.cli import main as command_line
@@ -31,6 +34,12 @@ def _supervise(arguments: list[str]) -> int:
     from hitl_desktop.local.supervisor import supervise
 
     return supervise(Path(arguments[0]))
+
+
+def _first_rows(arguments: list[str]) -> int:
+    from hitl_desktop.store.first_rows import write_first_rows
+
+    return write_first_rows(arguments)
 
 
 def _window(arguments: list[str], without_display: list[str] | None = None) -> int:

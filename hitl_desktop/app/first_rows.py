@@ -1,51 +1,70 @@
-"""The first rows of a window's list, read in a thread while the window is being made."""
+"""The first rows of a window's list, read by a process of their own while this one loads Qt and makes the window."""
 
+import os
+import subprocess
 import threading
-
-from PySide6.QtCore import QObject, Signal
+from collections.abc import Callable, Mapping
 
 from hitl_desktop.settings import Settings
+from hitl_desktop.store.first_rows import FirstRows, command, unpacked
 
-_COUNT = 50
-"""More rows than the tallest screen shows."""
+_NO_CONSOLE = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+"""On Windows, one would flash otherwise."""
 
 
-class FirstRows(QObject):
-    """`ready` comes once: with the tenant's id (None is single-tenant mode) and its gates, none where none are kept."""
+class RowsReader:
+    """The process that reads, and a thread that waits for what it tells. Nothing here needs Qt."""
 
-    ready = Signal(object, object)
+    def __init__(self, settings: Settings, tenant_id: str | None, environment: Mapping[str, str] | None = None) -> None:
+        """Begin to read for a window of this tenant; None is the one that a window was last open for.
 
-    def __init__(self, settings: Settings, tenant_id: str | None) -> None:
-        super().__init__()
-        self._settings = settings
-        self._wanted = tenant_id
-        # It may wait for a person who unlocks the keyring; nobody waits for it.
-        self._thread = threading.Thread(target=self._read, name="first-rows", daemon=True)
+        Args:
+            settings: where the stores are; without any, nothing is started.
+            tenant_id: the tenant that is asked for.
+            environment: where the process reads the same settings from; this process's own by default.
+        """
+        self._process: subprocess.Popen[bytes] | None = None
+        self._rows: FirstRows | None = None
+        self._follower: Callable[[FirstRows], None] | None = None
+        self._lock = threading.Lock()
+        if not settings.stores_dir.is_dir():
+            self._rows = FirstRows()
+            return
+        self._process = subprocess.Popen(  # noqa: S603 - this program itself
+            command(tenant_id),
+            env=dict(os.environ if environment is None else environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            creationflags=_NO_CONSOLE,
+        )
+        threading.Thread(target=self._read, args=(self._process,), name="first-rows", daemon=True).start()
 
     @property
     def is_reading(self) -> bool:
-        """Whether `ready` is still to come."""
-        return self._thread.is_alive()
+        """Whether the rows are still to come; it may wait for a person who unlocks the keyring."""
+        return self._rows is None
 
-    def begin(self) -> None:
-        """Begin to read."""
-        self._thread.start()
+    def follow(self, follower: Callable[[FirstRows], None]) -> None:
+        """Call `follower` once with the rows: now, or from another thread when they come."""
+        with self._lock:
+            self._follower = follower
+            rows = self._rows
+        if rows is not None:
+            follower(rows)
 
-    def _read(self) -> None:
-        if not self._settings.stores_dir.is_dir():
-            self.ready.emit(None, ())
-            return
-        from hitl_desktop.store.first_rows import first_rows
-        from hitl_desktop.store.windows import WindowStore
-        from hitl_desktop.tenancy import TenancyError, TenantConfig, TenantNames
+    def end(self) -> None:
+        """Wait no longer for what is not read by now."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
-        settings = self._settings
-        wanted = self._wanted
-        if wanted is None and (windows := WindowStore(settings.state_dir).load()):
-            wanted = windows[0].tenant_id
-        try:
-            chosen = TenantConfig.of(settings).choose(wanted)
-        except TenancyError:  # the session says why
-            self.ready.emit(None, ())
-            return
-        self.ready.emit(chosen, first_rows(settings, TenantNames(chosen, settings.key_layout), _COUNT))
+    def _read(self, process: "subprocess.Popen[bytes]") -> None:
+        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+        with process.stdout:
+            rows = unpacked(process.stdout.read())
+        process.wait()
+        with self._lock:
+            self._rows = rows
+            follower = self._follower
+        if follower is not None:
+            follower(rows)

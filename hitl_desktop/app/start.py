@@ -7,58 +7,54 @@ the window itself.
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtCore import QEventLoop, QObject, QTimer, Signal
 from PySide6.QtWidgets import QApplication
 
-from hitl_desktop.app.first_rows import FirstRows
+from hitl_desktop.app import lean_pyside
 from hitl_desktop.app.instance import Instance
 from hitl_desktop.settings import Settings, SettingsError, read_settings
 from hitl_desktop.widgets.main_window import MainWindow
 from hitl_desktop.widgets.theme import Theme
 
+if TYPE_CHECKING:  # a launch without settings has none
+    from hitl_desktop.app.first_rows import RowsReader
+
 _PAINTED_WITHIN_MS = 2_000
 _ROWS_WITHIN_MS = 150
 
 
-def run_window(arguments: Sequence[str]) -> int:
-    """Open a window and return the exit code once the last one is closed."""
-    tenant, offline = _asked(arguments) if arguments else (None, False)
+class _Arrival(QObject):
+    """Brings the first rows from the thread that has them to the window's."""
+
+    rows = Signal(object)
+
+
+def run(settings: Settings | None, reader: "RowsReader | None", tenant: str | None, *, offline: bool) -> int:
+    """Open a window and return the exit code once the last one is closed; without settings, they are mended first."""
     application = QApplication(["hitl-desktop"])
     application.setApplicationName("HITL Desktop")
     application.setDesktopFileName("io.github.hitl_desktop.HITLDesktop")
     # Otherwise closing the last window would end the loop before the sessions are closed.
     application.setQuitOnLastWindowClosed(False)
-    settings = _settings()
+    settings = settings or _settings()
     if settings is None:
         return 2
     instance = Instance(settings.state_dir)
     if not instance.claim():
         return 0 if instance.ask_for_window(tenant or "") else 1
-    rows = FirstRows(settings, tenant)
-    rows.begin()
     theme = Theme.choose(settings.theme)
     window = MainWindow(theme)
-    rows.ready.connect(window.show_kept)
     # Once, when all its parts are there: with a stylesheet in place, every part added would be styled anew.
     theme.apply(application)
-    _paint(window, rows)
     try:
+        _paint(window, reader)
         return _follow(settings, window, instance, tenant, offline=offline)
     finally:
+        if reader is not None:
+            reader.end()
         instance.release()
-
-
-def _asked(arguments: Sequence[str]) -> tuple[str | None, bool]:
-    import argparse
-
-    parser = argparse.ArgumentParser(prog="hitl-desktop")
-    parser.add_argument("--tenant", help="the tenant to open a window for")
-    parser.add_argument("--new-window", action="store_true", help="open one more window")
-    parser.add_argument("--offline", action="store_true", help="begin without the network")
-    asked = parser.parse_args(arguments)
-    return asked.tenant, asked.offline
 
 
 def _settings() -> Settings | None:
@@ -77,16 +73,19 @@ def _settings() -> Settings | None:
             environment[error.name] = mended
 
 
-def _paint(window: MainWindow, rows: FirstRows) -> None:
-    """Show `window` and return once its first frame is on the screen, with `rows` if they come soon."""
-    waiting = QEventLoop()
+def _paint(window: MainWindow, reader: "RowsReader | None") -> None:
+    """Show `window` and return once its first frame is on the screen, with the first rows if they come soon."""
+    arrival, waiting = _Arrival(window), QEventLoop()
+    arrival.rows.connect(window.show_kept)
+    if reader is not None:
+        reader.follow(arrival.rows.emit)
     window.painted.connect(waiting.quit)
     QTimer.singleShot(_PAINTED_WITHIN_MS, waiting.quit)
     window.show()
     waiting.exec()
     window.painted.disconnect(waiting.quit)
-    if rows.is_reading:
-        rows.ready.connect(waiting.quit)
+    if reader is not None and reader.is_reading:
+        arrival.rows.connect(waiting.quit)
         QTimer.singleShot(_ROWS_WITHIN_MS, waiting.quit)
         waiting.exec()
     QApplication.processEvents()
@@ -100,8 +99,10 @@ def _follow(settings: Settings, window: MainWindow, instance: Instance, tenant: 
     async def work() -> None:
         # In a thread, since importing the servers' libraries would hold the window for a quarter of a second.
         module = await asyncio.to_thread(importlib.import_module, "hitl_desktop.app.windows")
+        completing = asyncio.create_task(asyncio.to_thread(lean_pyside.complete))
         windows = module.Windows(settings, window, instance)
         await windows.run(tenant, offline=offline)
+        await completing
 
     loop = qasync.QEventLoop(QApplication.instance())
     with loop:

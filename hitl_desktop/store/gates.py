@@ -1,33 +1,26 @@
 """The gates of one tenant as the server last told them: for a list that opens at once, and for work offline."""
 
-import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from hitl_desktop.domain.evidence import EvidenceBundle
-from hitl_desktop.domain.gate import Gate, GateStatus
-from hitl_desktop.domain.time import epoch
+from hitl_desktop.domain.gate import Gate
 from hitl_desktop.store.database import first_row, transaction
+from hitl_desktop.store.gate_rows import COLUMNS, gate_of, row_of
 
 if TYPE_CHECKING:  # only the store's thread needs it
     import apsw
 
 DECIDED_KEPT = 1_000
 """How many decided gates are kept."""
-_COLUMNS = (
-    "request_id, task_id, session_id, gate_type, status, bundle_id, requested_by, requested_at, summary, expires_at, "
-    "expires_text, decision_id, reviewer, reason, conditions, decided_at"
-)
-_PUT = f"INSERT OR REPLACE INTO gates({_COLUMNS}) VALUES ({', '.join('?' * 16)})"
-_READ = f"SELECT {_COLUMNS} FROM gates"
+_PUT = f"INSERT OR REPLACE INTO gates({COLUMNS}) VALUES ({', '.join('?' * 16)})"
+_READ = f"SELECT {COLUMNS} FROM gates"
 _PAGE = (
-    f"SELECT {_COLUMNS}, rowid FROM gates WHERE status = 'pending' AND (requested_at, rowid) > (?, ?) "
+    f"SELECT {COLUMNS}, rowid FROM gates WHERE status = 'pending' AND (requested_at, rowid) > (?, ?) "
     "ORDER BY requested_at, rowid LIMIT ?"
 )
-_REQUESTED_AT = _COLUMNS.split(", ").index("requested_at")
-_STATUSES = {status.value: status for status in GateStatus}
+_REQUESTED_AT = COLUMNS.split(", ").index("requested_at")
 
 
 class GateCache:
@@ -40,7 +33,7 @@ class GateCache:
         """Keep `gates`, and forget those that are `gone`."""
         with transaction(self._connection):
             self._connection.executemany("DELETE FROM gates WHERE request_id = ?", ((name,) for name in gone))
-            self._connection.executemany(_PUT, map(_row, gates))
+            self._connection.executemany(_PUT, map(row_of, gates))
 
     def pages(self, size: int) -> Iterator[list[Gate]]:
         """Yield all gates kept: those that wait first, longest waiting first, in pages of at most `size`.
@@ -51,11 +44,11 @@ class GateCache:
         requested_at, rowid = -math.inf, 0
         while rows := list[Any](self._connection.execute(_PAGE, (requested_at, rowid, size))):
             requested_at, rowid = rows[-1][_REQUESTED_AT], rows[-1][-1]
-            if page := [gate for row in rows if (gate := _readable(row[:-1])) is not None]:
+            if page := [gate for row in rows if (gate := gate_of(row[:-1])) is not None]:
                 yield page
         decided = self._connection.execute(f"{_READ} WHERE status <> 'pending' ORDER BY decided_at DESC").fetchall()
         for start in range(0, len(decided), size):
-            if page := [gate for row in decided[start : start + size] if (gate := _readable(row)) is not None]:
+            if page := [gate for row in decided[start : start + size] if (gate := gate_of(row)) is not None]:
                 yield page
 
     def undecided(self, count: int) -> list[Gate]:
@@ -65,12 +58,12 @@ class GateCache:
             "ORDER BY requested_at LIMIT ?",
             (count,),
         )
-        return [gate for row in rows if (gate := _readable(row)) is not None]
+        return [gate for row in rows if (gate := gate_of(row)) is not None]
 
     def find(self, request_id: str) -> Gate | None:
         """Return one gate; None if it is not kept."""
         row = first_row(self._connection, f"{_READ} WHERE request_id = ?", (request_id,))
-        return None if row is None else _readable(row)
+        return None if row is None else gate_of(row)
 
     def forget_old(self) -> None:
         """Forget all but the newest decided gates."""
@@ -85,74 +78,3 @@ class GateCache:
 def listed(gate: Gate) -> Gate:
     """Return `gate` as a list has it: without its evidence."""
     return gate._replace(bundle=EvidenceBundle(gate.bundle.bundle_id, gate.bundle.summary, None, {}))
-
-
-def _row(gate: Gate) -> tuple[Any, ...]:
-    return (
-        gate.request_id,
-        gate.task_id,
-        gate.session_id,
-        gate.gate_type,
-        gate.status.value,
-        gate.evidence_bundle_id,
-        gate.requested_by,
-        epoch(gate.requested_at),
-        gate.bundle.summary,
-        None if gate.expires_at is None else epoch(gate.expires_at),
-        gate.expires_text,
-        gate.decision_id,
-        gate.reviewer,
-        gate.reason,
-        json.dumps(gate.conditions) if gate.conditions else "",
-        None if gate.decided_at is None else epoch(gate.decided_at),
-    )
-
-
-def _readable(row: Sequence[Any]) -> Gate | None:
-    try:
-        return _gate(row)
-    except (KeyError, ValueError, TypeError, OverflowError, OSError, RecursionError):
-        return None
-
-
-def _gate(row: Sequence[Any]) -> Gate:
-    (
-        request_id,
-        task_id,
-        session_id,
-        gate_type,
-        status,
-        bundle_id,
-        requested_by,
-        requested_at,
-        summary,
-        expires_at,
-        expires_text,
-        decision_id,
-        reviewer,
-        reason,
-        conditions,
-        decided_at,
-    ) = row
-    return Gate(
-        request_id,
-        task_id,
-        session_id,
-        gate_type,
-        _STATUSES[status],
-        bundle_id,
-        requested_by,
-        _moment(requested_at),
-        EvidenceBundle(bundle_id, summary, None, {}),
-        None if expires_at is None else _moment(expires_at),
-        expires_text,
-        decision_id,
-        reviewer,
-        reason,
-        tuple(json.loads(conditions)) if conditions else (),
-        None if decided_at is None else _moment(decided_at),
-    )
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

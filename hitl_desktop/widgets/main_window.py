@@ -5,7 +5,6 @@ What the first frame does not need, the review and the knowledge pane, is made w
 
 import base64
 import binascii
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -29,6 +28,7 @@ from hitl_desktop.widgets.toolbar import Toolbar
 from hitl_desktop.widgets.words import ago, one_line
 
 if TYPE_CHECKING:  # imported late, after the first frame
+    from hitl_desktop.store.first_rows import FirstRows
     from hitl_desktop.sync.monitor import Connectivity
     from hitl_desktop.viewmodels.window import WindowViewModel
     from hitl_desktop.widgets.knowledge_pane import KnowledgePane
@@ -83,12 +83,12 @@ class MainWindow(QMainWindow):
         self._lay_out()
         self._connect()
 
-    def show_kept(self, tenant_id: str | None, gates: Sequence[Gate]) -> None:
+    def show_kept(self, rows: "FirstRows") -> None:
         """Show gates that are kept on this machine until the session opens, which knows them all."""
-        if self._view is None and gates:
-            colour = hue(tenant_id) if tenant_id else _NEUTRAL_HUE
-            self._name_tenant(tenant_id, colour)
-            self.gates.show_kept(gates, colour)
+        if self._view is None and rows.gates:
+            colour = hue(rows.tenant_id) if rows.tenant_id else _NEUTRAL_HUE
+            self._name_tenant(rows.tenant_id, colour)
+            self.gates.show_kept(rows.gates, colour)
 
     def attach(self, view: "WindowViewModel") -> None:
         """Show the session that `view` stands for."""

@@ -3,44 +3,37 @@
 import os
 import resource
 import sys
+from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QEvent, QObject
-from PySide6.QtWidgets import QApplication
-
-from hitl_desktop.app import start
-from hitl_desktop.app.first_rows import FirstRows
-from hitl_desktop.widgets.main_window import MainWindow
+from hitl_desktop.app import first_rows, run_window
+from hitl_desktop.store.first_rows import FirstRows
 
 
-class Watcher(QObject):
-    """Ends the process once the table has been painted with rows in it."""
+class Reader(first_rows.RowsReader):
+    """Comes before Qt, and hears when the window is made: then its table is watched."""
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__()
-        self._window = window
+    def follow(self, follower: Callable[[FirstRows], None]) -> None:
+        from PySide6.QtWidgets import QApplication
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.Paint:
-            table = self._window.gates.table
-            model: Any = table.model()
-            if watched is table.viewport() and model is not None and model.rowCount() > 0:
-                print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, flush=True)
-                os._exit(0)
-        return False
+        from hitl_desktop.widgets.main_window import MainWindow
+
+        window = next(one for one in QApplication.topLevelWidgets() if isinstance(one, MainWindow))
+        watch(window.gates.table)
+        super().follow(follower)
 
 
-watchers: list[Watcher] = []
-real = start._paint
+def watch(table: Any) -> None:
+    """End the process once `table` has been painted with rows in it."""
+
+    def painted(event: Any) -> None:
+        type(table).paintEvent(table, event)
+        if table.model() is not None and table.model().rowCount() > 0:
+            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, flush=True)
+            os._exit(0)
+
+    table.paintEvent = painted
 
 
-def painted(window: MainWindow, rows: FirstRows) -> None:
-    watchers.append(Watcher(window))
-    application = QApplication.instance()
-    assert application is not None
-    application.installEventFilter(watchers[0])
-    real(window, rows)
-
-
-start._paint = painted
-sys.exit(start.run_window([]))
+first_rows.RowsReader = Reader  # type: ignore[misc]
+sys.exit(run_window([]))

@@ -2,8 +2,10 @@
 
 import resource
 import sys
+from collections.abc import Callable
 
-from hitl_desktop.app import start
+from hitl_desktop.app import first_rows, run_window
+from hitl_desktop.store.first_rows import FirstRows
 
 
 def _end(*_: object, **_options: object) -> int:
@@ -11,5 +13,15 @@ def _end(*_: object, **_options: object) -> int:
     return 0
 
 
-start._follow = _end  # what follows the first frame is not measured
-sys.exit(start.run_window([]))
+class Reader(first_rows.RowsReader):
+    """Comes before Qt, and hears when the window is made: what follows the first frame is not measured."""
+
+    def follow(self, follower: Callable[[FirstRows], None]) -> None:
+        from hitl_desktop.app import start
+
+        start._follow = _end
+        super().follow(follower)
+
+
+first_rows.RowsReader = Reader  # type: ignore[misc]
+sys.exit(run_window([]))

@@ -1,17 +1,14 @@
 """The list is there at once: kept gates show before the session opens, and stay where they are when it does."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QApplication
 
-from hitl_desktop.app.first_rows import FirstRows
+from hitl_desktop.app.first_rows import RowsReader
 from hitl_desktop.domain.gate import Gate
 from hitl_desktop.settings import read_settings
-from hitl_desktop.store.first_rows import first_rows
-from hitl_desktop.tenancy import TenantNames
+from hitl_desktop.store.first_rows import FirstRows, read_first_rows
 from hitl_desktop.widgets.main_window import MainWindow
 from tests.driving import open_gate, running, summaries, switch
 from tests.environments import keeping
@@ -25,8 +22,21 @@ def environment(home: Path, valkey: Server) -> dict[str, str]:
     return keeping(home, valkey.url, HITL_UNDO_SECONDS="600")
 
 
-def kept(environment: dict[str, str], tenant: str = "acme-corp") -> list[Gate]:
-    return first_rows(read_settings(environment), TenantNames(tenant), 50)
+def kept(environment: dict[str, str], tenant: str = "acme-corp") -> tuple[Gate, ...]:
+    found = read_first_rows(read_settings(environment), tenant)
+    assert found.tenant_id == tenant
+    return found.gates
+
+
+async def told_by_a_process(environment: dict[str, str], wanted: str | None) -> FirstRows:
+    """Return what a process of its own reads."""
+    told: list[FirstRows] = []
+    reader = RowsReader(read_settings(environment), wanted, environment)
+    reader.follow(told.append)
+    await until(lambda: told, "they are read")
+    assert not reader.is_reading
+    reader.end()
+    return told[0]
 
 
 async def keep_two(valkey: Server, environment: dict[str, str]) -> None:
@@ -39,7 +49,7 @@ async def keep_two(valkey: Server, environment: dict[str, str]) -> None:
 async def test_first_rows_are_those_that_wait_longest_first(valkey: Server, environment: dict[str, str]) -> None:
     await keep_two(valkey, environment)
     assert [gate.summary for gate in kept(environment)] == ["Retry with jitter", "Event schema"]
-    assert kept(environment, "widgets-inc") == []
+    assert kept(environment, "widgets-inc") == ()
     assert not list(read_settings(environment).stores_dir.glob("*widgets-inc.db"))
 
 
@@ -57,38 +67,44 @@ async def test_a_gate_that_was_decided_here_is_not_among_them(valkey: Server, en
 async def test_without_the_key_there_are_none(valkey: Server, environment: dict[str, str], home: Path) -> None:
     await keep_two(valkey, environment)
     (home / "key").write_bytes(os.urandom(32))
-    assert kept(environment) == []
+    assert kept(environment) == ()
     store = next(read_settings(environment).stores_dir.glob("*acme-corp.db"))
     store.write_bytes(b"damaged")
-    assert kept(environment) == []
+    assert kept(environment) == ()
     assert store.read_bytes() == b"damaged"
 
 
-async def test_they_are_read_for_the_window_that_was_open(
-    valkey: Server, environment: dict[str, str], qapp: QApplication
-) -> None:
+async def test_a_process_reads_them_for_the_window_that_was_open(valkey: Server, environment: dict[str, str]) -> None:
     await keep_two(valkey, environment)
-    told: list[tuple[str | None, Sequence[Gate]]] = []
-    rows = FirstRows(read_settings(environment | {"DEFAULT_TENANT_ID": "widgets-inc"}), None)
-    rows.ready.connect(lambda tenant, gates: told.append((tenant, gates)))
-    rows.begin()
-    await until(lambda: told, "they are read")
-    assert [(tenant, [gate.summary for gate in gates]) for tenant, gates in told] == [
-        ("acme-corp", ["Retry with jitter", "Event schema"])
-    ]
+    told = await told_by_a_process(environment | {"DEFAULT_TENANT_ID": "widgets-inc"}, None)
+    assert told == FirstRows("acme-corp", kept(environment))
+    assert [gate.summary for gate in told.gates] == ["Retry with jitter", "Event schema"]
 
 
-@pytest.mark.parametrize("wanted", ["not-listed", "Not A Tenant"])
+@pytest.mark.parametrize("wanted", ["not-listed", "Not A Tenant", "--help"])
 async def test_nothing_is_read_of_a_tenant_that_is_not_allowed(
-    valkey: Server, environment: dict[str, str], qapp: QApplication, wanted: str
+    valkey: Server, environment: dict[str, str], wanted: str
 ) -> None:
     await keep_two(valkey, environment)
-    told: list[tuple[str | None, Sequence[Gate]]] = []
-    rows = FirstRows(read_settings(environment), wanted)
-    rows.ready.connect(lambda tenant, gates: told.append((tenant, gates)))
-    rows.begin()
+    assert await told_by_a_process(environment, wanted) == FirstRows()
+
+
+async def test_where_nothing_is_kept_no_process_is_started(environment: dict[str, str]) -> None:
+    told: list[FirstRows] = []
+    reader = RowsReader(read_settings(environment), None, environment | {"PATH": "", "HITL_STATE_DIR": "/nowhere"})
+    assert not reader.is_reading
+    reader.follow(told.append)
+    assert told == [FirstRows()]
+
+
+async def test_a_reader_that_is_ended_tells_of_no_rows(valkey: Server, environment: dict[str, str]) -> None:
+    await keep_two(valkey, environment)
+    told: list[FirstRows] = []
+    reader = RowsReader(read_settings(environment), None, environment)
+    reader.end()
+    reader.follow(told.append)
     await until(lambda: told, "it is answered")
-    assert told == [(None, ())]
+    assert told in ([FirstRows()], [FirstRows("acme-corp", kept(environment))])
 
 
 async def test_the_list_and_the_selection_stay_when_the_session_opens(
@@ -98,7 +114,7 @@ async def test_the_list_and_the_selection_stay_when_the_session_opens(
     seen: list[int] = []
 
     def show(window: MainWindow) -> None:
-        window.show_kept("acme-corp", kept(environment))
+        window.show_kept(FirstRows("acme-corp", kept(environment)))
         assert summaries(window) == ["Retry with jitter", "Event schema"]
         assert window.windowTitle().startswith("acme-corp")
         window.gates.select_row(1)

@@ -8,7 +8,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from hitl_desktop.app.start import _asked
+from hitl_desktop.app.launch import asked
 from hitl_desktop.domain.decision import Verdict
 from hitl_desktop.domain.projection import Queue
 from hitl_desktop.services.connection import connect
@@ -316,7 +316,7 @@ async def test_a_window_can_begin_offline(valkey: Server, environment: dict[str,
     async with running(environment) as window:
         await until(lambda: len(summaries(window)) == 1, "the gate is listed")
         await kept(window, 1)
-    assert _asked(["--offline", "--tenant", "acme-corp"]) == ("acme-corp", True)
+    assert asked(["--offline", "--tenant", "acme-corp"]) == ("acme-corp", True)
     connected = valkey.run("INFO", "stats")
     async with running(environment, offline=True) as window:
         await until(lambda: "work offline" in window.connection_band.text(), "the window says so")
