@@ -206,17 +206,20 @@ class Outbox:
 
         Return whether that is news about any.
         """
+        cause = Cause.CREDENTIALS if problem else Cause.NONE
+        told = "state = 'queued' AND (cause = 'credentials') <> (?1 = 'credentials')"
+        if first_row(self._connection, f"SELECT 1 FROM outbox WHERE {told}", (cause.value,)) is None:
+            return False
         with transaction(self._connection):
-            self._connection.execute(
-                "UPDATE outbox SET cause = ?1, problem = ?2 WHERE state = 'queued' "
-                "AND (cause = 'credentials') <> (?1 = 'credentials')",
-                ("credentials" if problem else "", problem),
-            )
-            return bool(self._connection.changes())
+            self._connection.execute(f"UPDATE outbox SET cause = ?1, problem = ?2 WHERE {told}", (cause.value, problem))
+        return True
 
     def readmit(self) -> int:
         """Queue again what was refused because its tenant was not allowed, now that it is; return how many."""
-        return self._queue_again("state = 'refused' AND cause = 'not_allowed'")
+        stranded = "state = 'refused' AND cause = 'not_allowed'"
+        if first_row(self._connection, f"SELECT 1 FROM outbox WHERE {stranded}") is None:
+            return 0
+        return self._queue_again(stranded)
 
     def retry(self, decision_id: str | None = None) -> int:
         """Queue one row that waits for an answer again, or all that were refused; return how many."""
