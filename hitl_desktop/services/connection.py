@@ -82,8 +82,7 @@ class Connection:
             ServiceError: Unavailable, Refused or Malformed (the key holds another type).
         """
         self._stay_offline()
-        with translated(self.address):
-            return await self._followed(self._client.execute_command, *command)
+        return await self._told(self._client.execute_command, *command)
 
     async def read_together(self, commands: Sequence[tuple[bytes | str | float, ...]]) -> list[Any]:
         """Send several commands that only read as one transaction, and return their replies.
@@ -92,8 +91,7 @@ class Connection:
             ServiceError: as for `read`.
         """
         self._stay_offline()
-        with translated(self.address):
-            return await self._followed(self._transaction, commands)
+        return await self._told(self._transaction, commands)
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Any:
         """Run a script that only reads, and return its reply.
@@ -102,8 +100,7 @@ class Connection:
             ServiceError: as for `read`.
         """
         self._stay_offline()
-        with translated(self.address):
-            return await self._followed(self._evaluate, script, keys, arguments)
+        return await self._told(self._evaluate, script, keys, arguments)
 
     async def write(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Any:
         """Run a script that writes, exactly once or not at all, and return its reply.
@@ -147,6 +144,18 @@ class Connection:
             for command in commands:
                 pipeline.execute_command(*command)
             return await pipeline.execute()
+
+    async def _told(self, read: Callable[..., Awaitable[Reply]], *arguments: Any) -> Reply:
+        """Return what a command that only reads is told, unless this task was cancelled meanwhile.
+
+        Until Python 3.12, a cancellation that meets the end of a wait inside redis-py is lost; here it is found again.
+        """
+        with translated(self.address):
+            reply = await self._followed(read, *arguments)
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
+        return reply
 
     async def _followed(self, send: Callable[..., Awaitable[Reply]], *arguments: Any) -> Reply:
         """Send, and once more where the tenant is elsewhere by now: who says so did nothing."""
