@@ -63,7 +63,8 @@ class Visits:
     async def _told(self, backend: Backend, entry: TenantRecord) -> None:
         kept = self._keep(entry)
         until = asyncio.get_running_loop().time() + _WITHIN
-        self._sent = asyncio.get_running_loop().create_task(self._send(backend, entry, until, self._sent))
+        before = {kept} if self._sent is None else {kept, self._sent}
+        self._sent = asyncio.get_running_loop().create_task(self._send(backend, entry, until, before))
         self._behind.add(self._sent)
         self._sent.add_done_callback(self._behind.discard)
         await kept
@@ -82,13 +83,12 @@ class Visits:
             _log.warning("The local log of tenants cannot be written: %s", error.strerror)
 
     async def _send(
-        self, backend: Backend, entry: TenantRecord, until: float, before: "asyncio.Task[None] | None"
+        self, backend: Backend, entry: TenantRecord, until: float, before: "set[asyncio.Task[None]]"
     ) -> None:
         """Write a record to its tenant's stream, in that tenant's scope, once what came before it is settled."""
         try:
             async with asyncio.timeout_at(until):
-                if before is not None:
-                    await asyncio.wait({before})
+                await asyncio.wait(before)
                 async with open_session(backend, entry.tenant_id, live=False) as session:
                     await session.record(entry)
         except (ServiceError, TenancyError) as error:  # go on: the local log says that the stream lacks it

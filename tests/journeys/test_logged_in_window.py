@@ -84,6 +84,8 @@ async def test_a_decision_that_meets_a_refused_login_has_a_card_and_goes_out_aft
         offered = (card.withdraw, card.retry, card.export, card.accept, card.review_again, card.send_now)
         assert [button.text() for button in offered if not button.isHidden()] == ["Undo", "Send again", "Export …"]
         assert "1 queued" in window._outbox.text()
+        spoken = window.gates.table.model().index(0, 0).data(Qt.ItemDataRole.AccessibleTextRole)
+        assert spoken.endswith("your decision is queued, since the server refused your login")
         keyrings.log_in(A, valkey.url, "another")
         QTest.mouseClick(card.retry, Qt.MouseButton.LeftButton)
         await until(lambda: not written(valkey, A, request).is_pending, "it is sent")
