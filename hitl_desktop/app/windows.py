@@ -201,10 +201,11 @@ class Windows:
         await self._ended(controller)
 
     def _tell(self, text: str) -> None:
-        self._controllers[0].window.show_problem(text)
+        if not self._all_closed.is_set():
+            self._controllers[0].window.show_problem(text)
 
     def _note_stranded(self, stranded: Stranded) -> None:
-        if self._stranded.note(stranded):
+        if self._stranded.note(stranded) and not self._all_closed.is_set():
             self._controllers[0].stranded.tell(self._stranded.sentence, stranded.tenant_id)
 
     def _shown(self) -> set[str | None]:

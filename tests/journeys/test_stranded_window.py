@@ -10,11 +10,12 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 
+from hitl_desktop.app import couriers
 from hitl_desktop.domain.decision import Verdict
 from hitl_desktop.domain.outbox import OutboxState
 from hitl_desktop.session import open_backend, open_session
 from hitl_desktop.session.stranded import open_stranded
-from hitl_desktop.settings import read_settings
+from hitl_desktop.settings import Settings, read_settings
 from hitl_desktop.store.outbox import Outcome
 from hitl_desktop.store.tenant_store import open_store
 from hitl_desktop.tenancy import TenantNames
@@ -166,6 +167,24 @@ async def test_two_tenants_never_show_together(
         dialog.tenants.activated.emit(1)
         await until(lambda: dialog.rows.count() == 1 and "Of globex" in dialog.rows.item(0).text(), "the other's")
         assert "acme" not in texts(dialog) + dialog.windowTitle()
+
+
+async def test_a_decision_found_while_the_last_window_closes_is_told_at_the_next_start(
+    valkey: Server, environment: dict[str, str], others: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await decided(valkey, environment, A, "Retry with jitter", "Fine")
+    kept: list[str] = []
+
+    def late(_settings: Settings) -> tuple[str, ...]:
+        return tuple(kept)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(couriers, "kept_tenants", late)
+        async with running(others, B) as window:
+            await until(lambda: window.windowTitle().startswith(B), "the window is open")
+            kept.append(A)
+    async with running(others, B) as window:
+        await shown(window, 1)
 
 
 async def test_what_may_have_been_written_can_only_be_exported(
