@@ -23,6 +23,7 @@ from hitl_desktop.widgets.gate_pane import GatePane, Place
 from hitl_desktop.widgets.icons import application_icon
 from hitl_desktop.widgets.labels import label
 from hitl_desktop.widgets.queue_list import QueueList
+from hitl_desktop.widgets.tenant_colours import TenantColours
 from hitl_desktop.widgets.theme import Theme
 from hitl_desktop.widgets.toolbar import Toolbar
 from hitl_desktop.widgets.words import ago, one_line
@@ -79,6 +80,7 @@ class MainWindow(QMainWindow):
         self._splitter.setHandleWidth(1)
         self._place_for_review = QFrame()
         self._place_for_review.setObjectName("review")
+        self._colours = TenantColours(self)
         self.folding = Folding(self, self._splitter, (self.queues, self.gates), self.focus_work)
         self._lay_out()
         self._connect()
@@ -99,7 +101,6 @@ class MainWindow(QMainWindow):
         tenant = view.tenant_id
         colour = hue(tenant) if tenant else _NEUTRAL_HUE
         theme = self.theme.for_hue(colour)
-        self.setStyleSheet(theme.stylesheet())
         self._name_tenant(tenant, colour)
         self.setWindowIcon(application_icon(theme.accent(colour) if tenant else None))
         self.gates.attach(view.gates, f" in {tenant}" if tenant else "", colour)
@@ -151,6 +152,7 @@ class MainWindow(QMainWindow):
 
     def _name_tenant(self, tenant_id: str | None, colour: int) -> None:
         self.setWindowTitle(f"{tenant_id} — {_APPLICATION}" if tenant_id else _APPLICATION)
+        self._colours.change(self.theme.for_hue(colour).hue_stylesheet())
         self.toolbar.show_selector(visible=tenant_id is not None)
         if tenant_id:
             self.toolbar.tenant.set_tenant(tenant_id, colour)
@@ -258,6 +260,8 @@ class MainWindow(QMainWindow):
         layout.addWidget(self._splitter, 1)
         self.setCentralWidget(middle)
         self.undo_band.float_in(middle)
+        bands = (self._progress, self.connection_band, self.notice, self.undo_band)
+        self._colours.add(self._edge, self.toolbar, self.queues, self.gates, *bands)
         status = self.statusBar()
         status.setSizeGripEnabled(False)
         status.setFixedHeight(self.theme.metrics.status_bar)
@@ -296,6 +300,7 @@ class MainWindow(QMainWindow):
 
         self.review = ReviewPane(self.theme)
         self.knowledge = KnowledgePane(self.theme)
+        self._colours.add(self.review.page, self.knowledge)
         self._splitter.replaceWidget(2, self.review)
         self._place_for_review.deleteLater()
         self._splitter.addWidget(self.knowledge)

@@ -3,6 +3,7 @@
 Qt's own colour scheme switch does nothing without a desktop's help, so that the palette here is the whole truth.
 """
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from PySide6.QtCore import Qt
@@ -10,7 +11,7 @@ from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontInfo, QFontMetrics,
 from PySide6.QtWidgets import QApplication
 
 from hitl_desktop.widgets import tokens as palettes
-from hitl_desktop.widgets.stylesheet import stylesheet
+from hitl_desktop.widgets.stylesheet import hue_stylesheet, stylesheet
 from hitl_desktop.widgets.tokens import Chip, Mark, Tokens, mix
 
 BASE_PIXELS = 13
@@ -70,7 +71,7 @@ class Theme(NamedTuple):
         return cls.dark(_system_scale()) if wants_dark else cls.light(_system_scale())
 
     def apply(self, app: QApplication) -> None:
-        """Give `app` this theme. A window of another tenant sets a `stylesheet()` of its own over it."""
+        """Give `app` this theme. A window's parts wear the `hue_stylesheet()` of their tenant over it."""
         app.setStyle("Fusion")
         app.setFont(self.font("base"))
         app.setPalette(self.palette())
@@ -150,10 +151,17 @@ class Theme(NamedTuple):
 
     def stylesheet(self, accent: QColor | None = None) -> str:
         """Return the stylesheet with `accent`; without one, with that of the theme's hue."""
+        return self._sheet(stylesheet, accent)
+
+    def hue_stylesheet(self) -> str:
+        """Return what of the stylesheet is in the theme's hue."""
+        return self._sheet(hue_stylesheet, None)
+
+    def _sheet(self, make: Callable[..., str], accent: QColor | None) -> str:
         tokens, accent = self.tokens, accent or self.accent(self.hue)
         selection = mix(tokens.window, accent, tokens.selection_share)
         highlight = mix(tokens.window, accent, tokens.highlight_share)
-        return stylesheet(tokens, accent, selection=selection, highlight=highlight, scale=self.scale)
+        return make(tokens, accent, selection=selection, highlight=highlight, scale=self.scale)
 
 
 def _system_scale() -> float:
