@@ -45,9 +45,9 @@ def _take(theme: str) -> None:
     from hitl_desktop.app.windows import Windows
     from hitl_desktop.settings import read_settings
     from hitl_desktop.widgets.main_window import MainWindow
-    from hitl_desktop.widgets.theme import Theme
+    from hitl_desktop.widgets.theme import ARGUMENTS, Theme
 
-    application = QApplication([])
+    application = QApplication(list(ARGUMENTS))
     application.setQuitOnLastWindowClosed(False)
     settings = read_settings()
     look = Theme.choose(theme)

@@ -136,6 +136,14 @@ def _qt_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
+@pytest.fixture(scope="session")
+def qapp_args() -> list[str]:
+    """Return what pytest-qt makes its QApplication with: the application's own."""
+    from hitl_desktop.widgets.theme import ARGUMENTS
+
+    return list(ARGUMENTS)
+
+
 @pytest.fixture(autouse=True)
 def _qt_application(request: pytest.FixtureRequest) -> None:
     if isinstance(request.node, pytest.Function) and "_asyncio_loop_factory" in request.fixturenames:

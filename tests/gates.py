@@ -31,7 +31,7 @@ def item(item_type: str, path: str, content: str) -> dict[str, Any]:
 
 def gate_request(summary: str, *, gate_type: str = "hitl_4_code", expires_in: float | None = None) -> GateRequest:
     at = datetime.now(UTC)
-    bundle_id, task_id = str(uuid.uuid4()), f"task-{uuid.uuid4().hex[:6]}"
+    bundle_id, task_id = str(uuid.uuid4()), f"task-{uuid.uuid4()}"
     items = [item("artifact", "src/pay.py", "x = 1\n"), item("test_result", "notes.md", "# Notes\n\nAll *passed*.\n")]
     return GateRequest(
         request_id=str(uuid.uuid4()),

@@ -23,6 +23,8 @@ from tests import processes
 # Outside the ranges from which Linux and macOS take ports for outgoing connections: nobody takes the port while the
 # server is offline, and a client that tries it meanwhile cannot be connected to itself.
 _PORTS = range(20_000, 32_000)
+# The system's own randomness: other tests that run at the same time begin elsewhere, whatever seed they were given.
+_ports = random.SystemRandom().sample(_PORTS, len(_PORTS))
 _ADMIN = "tests-admin"
 
 
@@ -190,8 +192,9 @@ class Server:
 
 
 def free_port() -> int:
+    """Return a port at which nobody listens, never the same twice: it may be long until somebody does."""
     while True:
-        port = random.choice(_PORTS)  # noqa: S311 - any free port will do
+        port = _ports.pop()
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):

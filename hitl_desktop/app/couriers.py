@@ -41,21 +41,30 @@ class Couriers:
         self._tell = tell
         self._note = note
         self._now = asyncio.Event()
+        self._rest = asyncio.Event()
         self._told: set[str | None] = set()
 
     def look(self) -> None:
         """Look now, since a tenant has just left the screen."""
         self._now.set()
+        self._rest.clear()
+
+    async def rested(self) -> None:
+        """Wait until a whole round has been made, begun after the latest `look`, and the next is not yet due."""
+        await self._rest.wait()
 
     async def run(self) -> None:
         """Deliver until cancelled."""
         while True:
             self._now.clear()
+            self._rest.clear()
             pause = _EVERY
             for tenant_id in await asyncio.to_thread(kept_tenants, self._backend.settings):
                 if tenant_id not in self._shown():
                     due = await self._deliver(tenant_id)
                     pause = min(pause, max(due - time.time(), _SOONEST))
+            if not self._now.is_set():
+                self._rest.set()
             try:
                 async with asyncio.timeout(pause):
                     await self._now.wait()

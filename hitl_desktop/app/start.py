@@ -16,7 +16,7 @@ from hitl_desktop.app import lean_pyside
 from hitl_desktop.app.instance import Instance
 from hitl_desktop.settings import Settings, SettingsError, read_settings
 from hitl_desktop.widgets.main_window import MainWindow
-from hitl_desktop.widgets.theme import Theme
+from hitl_desktop.widgets.theme import ARGUMENTS, Theme
 
 if TYPE_CHECKING:  # a launch without settings has none
     from hitl_desktop.app.first_rows import RowsReader
@@ -33,7 +33,7 @@ class _Arrival(QObject):
 
 def run(settings: Settings | None, reader: "RowsReader | None", tenant: str | None, *, offline: bool) -> int:
     """Open a window and return the exit code once the last one is closed; without settings, they are mended first."""
-    application = QApplication(["hitl-desktop"])
+    application = QApplication(list(ARGUMENTS))
     application.setApplicationName("HITL Desktop")
     application.setDesktopFileName("io.github.hitl_desktop.HITLDesktop")
     # Otherwise closing the last window would end the loop before the sessions are closed.

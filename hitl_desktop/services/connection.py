@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import redis.exceptions as fault
@@ -82,7 +82,8 @@ class Connection:
             ServiceError: Unavailable, Refused or Malformed (the key holds another type).
         """
         self._stay_offline()
-        return await self._told(self._client.execute_command, *command)
+        async with self._asking():
+            return await self._followed(self._client.execute_command, *command)
 
     async def read_together(self, commands: Sequence[tuple[bytes | str | float, ...]]) -> list[Any]:
         """Send several commands that only read as one transaction, and return their replies.
@@ -91,7 +92,8 @@ class Connection:
             ServiceError: as for `read`.
         """
         self._stay_offline()
-        return await self._told(self._transaction, commands)
+        async with self._asking():
+            return await self._followed(self._transaction, commands)
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Any:
         """Run a script that only reads, and return its reply.
@@ -100,7 +102,8 @@ class Connection:
             ServiceError: as for `read`.
         """
         self._stay_offline()
-        return await self._told(self._evaluate, script, keys, arguments)
+        async with self._asking():
+            return await self._followed(self._evaluate, script, keys, arguments)
 
     async def write(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Any:
         """Run a script that writes, exactly once or not at all, and return its reply.
@@ -111,7 +114,7 @@ class Connection:
             ServiceError: otherwise as for `read`.
         """
         await self.read("PING")
-        with translated(self.address, lost=Interrupted):
+        async with self._asking(lost=Interrupted):
             reply = await self._followed(self._evaluate, script, keys, arguments)
             await self._replicated()
         return reply
@@ -128,7 +131,7 @@ class Connection:
             Interrupted: it was sent, and each may have run; only the ids in them can tell.
         """
         await self.read("PING")
-        with translated(self.address, lost=Interrupted):
+        async with self._asking(lost=Interrupted):
             async with self._client.pipeline(transaction=False) as pipeline:
                 for keys, arguments in calls:
                     self._scripting.add(pipeline, script, keys, arguments)
@@ -139,23 +142,28 @@ class Connection:
             await self._replicated()
         return [self._error(reply) if isinstance(reply, Exception) else reply for reply in replies]
 
+    @asynccontextmanager
+    async def _asking(self, *, lost: type[Unavailable] = Unavailable) -> AsyncIterator[None]:
+        """Turn what fails meanwhile into service errors, and let a cancellation count even if redis-py keeps it.
+
+        Until Python 3.12, asyncio.wait_for, by which redis-py sends, keeps one that meets the end of the sending.
+        """
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        if task.cancelling():
+            await asyncio.sleep(0)  # one that was asked for while the task ran comes here, at the latest
+        known = task.cancelling()
+        with translated(self.address, lost=lost):
+            try:
+                yield
+            finally:
+                if task.cancelling() > known:
+                    raise asyncio.CancelledError
+
     async def _transaction(self, commands: Sequence[tuple[bytes | str | float, ...]]) -> list[Any]:
         async with self._client.pipeline(transaction=True) as pipeline:
             for command in commands:
                 pipeline.execute_command(*command)
             return await pipeline.execute()
-
-    async def _told(self, read: Callable[..., Awaitable[Reply]], *arguments: Any) -> Reply:
-        """Return what a command that only reads is told, unless this task was cancelled meanwhile.
-
-        Until Python 3.12, a cancellation that meets the end of a wait inside redis-py is lost; here it is found again.
-        """
-        with translated(self.address):
-            reply = await self._followed(read, *arguments)
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise asyncio.CancelledError
-        return reply
 
     async def _followed(self, send: Callable[..., Awaitable[Reply]], *arguments: Any) -> Reply:
         """Send, and once more where the tenant is elsewhere by now: who says so did nothing."""

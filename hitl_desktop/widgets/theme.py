@@ -14,6 +14,8 @@ from hitl_desktop.widgets import tokens as palettes
 from hitl_desktop.widgets.stylesheet import hue_stylesheet, stylesheet
 from hitl_desktop.widgets.tokens import Chip, Mark, Tokens, mix
 
+ARGUMENTS = ("hitl-desktop", "-style", "fusion")
+"""What QApplication is made with: to set the style later makes Python's side of all that one can draw, for 10 ms."""
 BASE_PIXELS = 13
 """The base font's size where the system asks for no larger one."""
 
@@ -71,8 +73,7 @@ class Theme(NamedTuple):
         return cls.dark(_system_scale()) if wants_dark else cls.light(_system_scale())
 
     def apply(self, app: QApplication) -> None:
-        """Give `app` this theme. A window's parts wear the `hue_stylesheet()` of their tenant over it."""
-        app.setStyle("Fusion")
+        """Give `app`, made with `ARGUMENTS`, this theme. A window's parts wear a `hue_stylesheet()` over it."""
         app.setFont(self.font("base"))
         app.setPalette(self.palette())
         app.setStyleSheet(self.stylesheet())

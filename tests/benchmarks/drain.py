@@ -29,7 +29,7 @@ from hitl_desktop.store.outbox_rows import entry_of
 from hitl_desktop.store.tenant_store import open_tenant_store
 from hitl_desktop.tenancy import TenantContext, TenantNames
 from hitl_desktop.widgets.main_window import MainWindow
-from hitl_desktop.widgets.theme import Theme
+from hitl_desktop.widgets.theme import ARGUMENTS, Theme
 from tests.benchmarks.real_load import Frames, until
 from tests.environments import keeping
 
@@ -121,7 +121,7 @@ if __name__ == "__main__":
     if sys.argv[1] == "bare":
         figures = bare(sys.argv[2])
     else:
-        application = QApplication([])
+        application = QApplication(list(ARGUMENTS))
         application.setQuitOnLastWindowClosed(False)
         Theme.light().apply(application)
         with qasync.QEventLoop(application) as loop:

@@ -16,7 +16,7 @@ from hitl_desktop.settings import read_settings
 from hitl_desktop.sync.monitor import Phase
 from hitl_desktop.viewmodels.window import WindowViewModel
 from hitl_desktop.widgets.gate_pane import GatePane
-from hitl_desktop.widgets.theme import Theme
+from hitl_desktop.widgets.theme import ARGUMENTS, Theme
 
 
 async def main(url: str, count: int) -> None:
@@ -51,7 +51,7 @@ async def main(url: str, count: int) -> None:
     print(json.dumps(delays))
 
 
-application = QApplication([])
+application = QApplication(list(ARGUMENTS))
 Theme.light().apply(application)
 with qasync.QEventLoop(application) as loop:
     loop.run_until_complete(main(sys.argv[1], int(sys.argv[2])))

@@ -20,7 +20,7 @@ from hitl_desktop.settings import read_settings
 from hitl_desktop.sync.monitor import Phase
 from hitl_desktop.viewmodels.rows import Order
 from hitl_desktop.widgets.main_window import MainWindow
-from hitl_desktop.widgets.theme import Theme
+from hitl_desktop.widgets.theme import ARGUMENTS, Theme
 from tests.environments import keeping
 
 _FRAME_MS = 5
@@ -118,7 +118,7 @@ async def switched(window: MainWindow) -> float:
 
 
 if __name__ == "__main__":
-    application = QApplication([])
+    application = QApplication(list(ARGUMENTS))
     application.setQuitOnLastWindowClosed(False)
     Theme.light().apply(application)
     with qasync.QEventLoop(application) as loop:

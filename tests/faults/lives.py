@@ -93,11 +93,6 @@ class Life:
         self.lines: list[str] = []
 
     @property
-    def is_up(self) -> bool:
-        """Whether it has begun its work."""
-        return "up" in self.lines
-
-    @property
     def has_ended(self) -> bool:
         """Whether it has ended, and all that it said is known."""
         return bool(self.lines) and self.lines[-1].startswith("ended")
@@ -112,9 +107,13 @@ class Life:
 
     def up(self) -> Self:
         """Wait until it works."""
-        processes.until(lambda: self.is_up or self.has_ended, "the application is up")
-        assert self.is_up
+        self.heard("up")
         return self
+
+    def heard(self, word: str) -> None:
+        """Wait until it has said `word`."""
+        processes.until(lambda: word in self.lines or self.has_ended, f"the application says {word!r}")
+        assert word in self.lines
 
     def kill(self) -> None:
         """End it at once, and take in what it said until then."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -49,7 +49,7 @@ class Proxy:
     """The proxy; `passed` counts the bytes of either way since it was armed.
 
     With `doubles`, all that a client says is said to the server on a second connection as well; with `refuses`, no
-    connection is taken, or none after the fault where there is one.
+    connection is taken, or none after the fault where there is one. `when_stalled` is called when a stall begins.
     """
 
     def __init__(self, port: int) -> None:
@@ -57,6 +57,7 @@ class Proxy:
         self.fault: Fault | None = None
         self.doubles = False
         self.refuses = False
+        self.when_stalled: Callable[[], None] = lambda: None
         self._port = port
         self._links: list[_Link] = []
         self._open: list[_Link] = []
@@ -191,6 +192,7 @@ class Proxy:
                     link.server.write(rest)
                     await _flushed(link.server)
             case Harm.STALL:
+                self.when_stalled()
                 await self._released.wait()
                 writer.write(rest)
                 await _flushed(writer)

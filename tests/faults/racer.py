@@ -1,6 +1,7 @@
 """One of many reviewers who decide about the same gates: it waits for the start, decides about all, and says what came.
 
-With `waits`, each decision is waited for; otherwise all are queued first, as without a network, and then delivered.
+At the start each decides about one gate that is left to it; once all have, they race for the rest. With `waits`, each
+decision is waited for; otherwise all are queued first, as without a network, and then delivered.
 """
 
 import asyncio
@@ -29,20 +30,27 @@ class Told(NamedTuple):
     reviewer: str
 
 
-def live(name: str, seed: str, start: str, way: str) -> None:
+def live(name: str, seed: str, place: str, start: str, way: str) -> None:
     """Decide about every gate that waits."""
-    told = asyncio.run(main(name, Random(int(seed)), Path(start), waits=way == "waits"))  # noqa: S311 - shuffles
+    work = main(name, Random(int(seed)), int(place), Path(start), waits=way == "waits")  # noqa: S311 - shuffles
+    told = asyncio.run(work)
     for one in told:
         say(name, "told", *one)
 
 
-async def main(name: str, random: Random, start: Path, *, waits: bool) -> list[Told]:
+async def main(name: str, random: Random, place: int, start: Path, *, waits: bool) -> list[Told]:
     async with open_backend(read_settings()) as backend, open_session(backend, live=False) as session:
         gates = [record for record in await session.pending() if isinstance(record, Gate)]
-        random.shuffle(gates)
+        gates.sort(key=lambda gate: gate.request_id)
         say(name, "up")
         await asyncio.to_thread(processes.until, start.exists, "all may start", within=_LONG)
-        return await (wait if waits else queue)(session, gates)
+        told = await wait(session, [gates[place]])
+        say(name, "first")
+        rest = start.with_name("rest")
+        await asyncio.to_thread(processes.until, rest.exists, "all may go on", within=_LONG)
+        del gates[place]
+        random.shuffle(gates)
+        return told + await (wait if waits else queue)(session, gates)
 
 
 async def wait(session: ReviewSession, gates: Sequence[Gate]) -> list[Told]:

@@ -1,6 +1,7 @@
 """A connection that breaks at any point of the exchange: what is told is true at once, and in the end each is once."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from hitl_desktop.domain.decision import Verdict
 from hitl_desktop.domain.gate import Gate
 from hitl_desktop.domain.outbox import OutboxEntry, OutboxState
-from hitl_desktop.services import connection
+from hitl_desktop.services.connection import ANSWER_WITHIN
 from hitl_desktop.services.encoding import GateRequest
 from hitl_desktop.services.errors import Interrupted, Unavailable
 from hitl_desktop.services.scripts import DECIDE
@@ -25,6 +26,8 @@ from tests.waiting import until
 _TRIES = 8
 _VARIES = 200
 _ANSWERS = 80
+_ASKING = 0.02
+"""Seconds in which a client has sent what it sends, and waits. If it has not, it waits longer, and that is all."""
 
 
 @pytest.fixture
@@ -139,11 +142,27 @@ async def test_a_server_that_has_forgotten_the_script(valkey: Server, home: Path
         assert fault.happened or point > total - _VARIES
 
 
+def giving_up(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Return what lets clients on this loop give up at once, as if they had waited all the time that they wait."""
+    loop = asyncio.get_running_loop()
+    clock, skipped = loop.time, 0.0
+    monkeypatch.setattr(loop, "time", lambda: clock() + skipped)
+
+    def skip() -> None:
+        nonlocal skipped
+        skipped += ANSWER_WITHIN
+
+    def stalled() -> None:
+        loop.call_later(_ASKING, skip)
+
+    return stalled
+
+
 @pytest.mark.parametrize("way", list(Way))
 async def test_bytes_that_arrive_after_the_client_has_given_up(
     valkey: Server, home: Path, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, *, way: Way, full: bool
 ) -> None:
-    monkeypatch.setattr(connection, "ANSWER_WITHIN", 0.1)
+    proxy.when_stalled = giving_up(monkeypatch)
     total = (await length(home, valkey, proxy, 2))[way]
     for point in range(1, total + 1, max(1, total // (60 if full else 8))):
         fault = Fault(Harm.STALL, way, point)

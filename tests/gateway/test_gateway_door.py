@@ -18,7 +18,8 @@ from websockets.sync.client import connect
 from hitl_desktop.gateway.tokens import digest_of, new_token
 from tests.gateway.gateway_process import GatewayProcess, gateway_process
 from tests.processes import DEADLINE
-from tests.services.chroma_server import ChromaServer, free_port, impostor
+from tests.servers import free_port
+from tests.services.chroma_server import ChromaServer, impostor
 
 A, B = "acme-corp", "widgets-inc"
 HEARTBEAT = "/api/v2/heartbeat"

@@ -11,7 +11,9 @@ from hitl_desktop.services.errors import Malformed, Refused, Unavailable
 from hitl_desktop.services.knowledge import KnowledgeStore, connect_chroma
 from hitl_desktop.tenancy import TenantContext, TenantNames
 from tests.knowledge import DOCUMENTS, embedded, ids, new, store_of
-from tests.services.chroma_server import ChromaServer, chroma_server, free_port, impostor
+from tests.processes import DEADLINE
+from tests.servers import free_port
+from tests.services.chroma_server import ChromaServer, chroma_server, impostor
 
 
 @pytest.fixture(scope="module")
@@ -54,15 +56,15 @@ async def test_a_server_that_goes_away_is_unavailable(tmp_path: Path, acme: None
 async def test_a_stalled_server_is_unavailable_until_it_answers_and_holds_no_thread(
     server: ChromaServer, acme: None
 ) -> None:
-    client: Any = await connect_chroma(server.url, within=0.3)
-    store = KnowledgeStore(client, TenantNames("acme-corp"), within=0.3)
+    client: Any = await connect_chroma(server.url)
+    hasty = KnowledgeStore(client, TenantNames("acme-corp"), within=0.3)
     with server.stalled(), pytest.raises(Unavailable):
-        await store.search("plan")
+        await hasty.search("plan")
     assert await ids(store_of(client), "plan") == []
     with server.stalled():
         with pytest.raises(Unavailable):
-            await store.search("plan")
-        async with asyncio.timeout(10):
+            await hasty.search("plan")
+        async with asyncio.timeout(DEADLINE):
             await asyncio.get_running_loop().shutdown_default_executor()
     client.close()
 
@@ -71,7 +73,7 @@ async def test_a_server_that_never_answers_is_unavailable_and_holds_no_thread() 
     async with impostor(None) as silent:
         with pytest.raises(Unavailable):
             await connect_chroma(silent.url, within=0.2)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE):
             await asyncio.get_running_loop().shutdown_default_executor()
 
 

@@ -98,6 +98,7 @@ async def test_a_keyring_that_waits_for_its_person_is_not_waited_for_without_end
         kept = KeptCredentials("")
         monkeypatch.setattr(module, "ANSWERED_WITHIN", 0.05)
         assert await found(kept) is None
+        await until(lambda: backend.asked, "the person is asked")
         assert await found(kept) is None
         assert len(backend.asked) == 1
         monkeypatch.setattr(module, "ANSWERED_WITHIN", 20)

@@ -195,6 +195,7 @@ async def test_a_list_that_cannot_be_kept_is_told_and_kept_later(
             await until(lambda: "The disk is full." in online.problems, "the reviewer is told")
             assert len(online.book.pending_ids) == 1
         await ask(valkey.url, TENANT, gate_request("Schema"))
+        await until(lambda: len(online.book.pending_ids) == 2, "both are listed")
         await until(lambda: online.problems == (), "it is kept")
     with opened(wanted) as store:
         assert len(next(store.gates.pages(10))) == 2

@@ -113,7 +113,7 @@ async def test_a_hundred_websockets_at_once_each_see_their_own_tenant(address: s
     async def talk(number: int) -> None:
         tenant = TENANTS[number % len(TENANTS)]
         headers = {"X-Tenant-ID": tenant}
-        async with connect(f"ws://{address}/together", additional_headers=headers, proxy=None) as ws:
+        async with connect(f"ws://{address}/together", additional_headers=headers, proxy=None, open_timeout=60) as ws:
             for _ in range(2):
                 await ws.send("who")
                 assert json.loads(await ws.recv()) == [tenant] * 4
@@ -125,7 +125,7 @@ async def test_a_hundred_websockets_at_once_each_see_their_own_tenant(address: s
 
 @pytest.mark.logs("Exception in ASGI application")
 async def test_one_connection_serves_tenant_after_tenant_and_keeps_nothing(address: str) -> None:
-    async with httpx.AsyncClient(limits=httpx.Limits(max_connections=1), trust_env=False) as http:
+    async with httpx.AsyncClient(limits=httpx.Limits(max_connections=1), timeout=60, trust_env=False) as http:
         for tenant in TENANTS * 3:
             failed = await http.get(f"http://{address}/fails", headers={"X-Tenant-ID": tenant})
             assert failed.status_code == 500

@@ -144,18 +144,17 @@ def test_a_choice_overrides_the_desktop_s_scheme(qapp: QApplication) -> None:
 
 @both
 def test_applying_sets_palette_and_font(theme: Theme, qapp: QApplication) -> None:
-    before = qapp.palette(), qapp.font(), qapp.styleSheet(), qapp.style().objectName()
+    before = qapp.palette(), qapp.font(), qapp.styleSheet()
     try:
         theme.for_hue(3).apply(qapp)
         assert qapp.palette().color(QPalette.ColorRole.Base) == theme.tokens.window
         assert qapp.palette().color(QPalette.ColorRole.Link) == theme.accent(3)
         assert qapp.font().pixelSize() == 13
     finally:
-        palette, font, sheet, style = before
+        palette, font, sheet = before
         qapp.setStyleSheet(sheet)
         qapp.setPalette(palette)
         qapp.setFont(font)
-        qapp.setStyle(style)
 
 
 @both
