@@ -1,6 +1,6 @@
 """The operating system's keyring. Its calls may wait for a person: never make them on the GUI thread."""
 
-import secrets
+import os
 
 _SERVICE = "hitl-desktop"
 _RECOMMENDED = 1
@@ -23,7 +23,7 @@ def prove_keyring() -> str:
     import keyring.errors
 
     name = str(keyring.get_keyring().name)
-    entry, value = f"probe-{secrets.token_hex(8)}", secrets.token_hex(16)
+    entry, value = f"probe-{os.urandom(8).hex()}", os.urandom(16).hex()
     try:
         keyring.set_password(_SERVICE, entry, value)
         kept = keyring.get_password(_SERVICE, entry) == value

@@ -6,7 +6,6 @@ between tenants. Every call may block, on a disk or on a person: never on the GU
 """
 
 import os
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,7 +73,7 @@ class Keys:
         Raises:
             NoKeyError: there is nothing to keep it with.
         """
-        key = secrets.token_bytes(KEY_BYTES)
+        key = os.urandom(KEY_BYTES)
         if self._wraps:
             write_private(self._wrapped(names), self._wrap(names, key))
             return key
@@ -93,7 +92,7 @@ class Keys:
         """
         for wrapped in [path for path in self._folder.glob(f"{names.file_stem}.*") if ".key" in path.suffixes]:
             with wrapped.open("r+b") as file:
-                file.write(secrets.token_bytes(wrapped.stat().st_size))
+                file.write(os.urandom(wrapped.stat().st_size))
                 os.fsync(file.fileno())
             wrapped.unlink()
         try:
@@ -110,11 +109,11 @@ class Keys:
         return self._folder / f"{names.file_stem}.key"
 
     def _wrap(self, names: TenantNames, key: bytes) -> bytes:
-        nonce = secrets.token_bytes(_NONCE)
+        nonce = os.urandom(_NONCE)
         if self._key_file is not None:
             head, wrapping = _BY_FILE, self._of_file()
         else:
-            salt = secrets.token_bytes(_SALT)
+            salt = os.urandom(_SALT)
             head, wrapping = _BY_PASSPHRASE + salt, self._of_passphrase(salt)
         return head + nonce + _cipher(wrapping).encrypt(nonce, key, names.file_stem.encode())
 
@@ -170,7 +169,7 @@ def write_private(path: Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    draft = path.with_name(f"{path.name}.{os.urandom(4).hex()}.new")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)

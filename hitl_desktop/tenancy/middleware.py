@@ -4,7 +4,6 @@ Stricter than the orchestrator's on purpose: a request names its tenant once, in
 taken only where DEFAULT_TENANT_ID names one; and websockets are checked as well as plain requests.
 """
 
-import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -21,7 +20,6 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 _FORBIDDEN = 403
 _POLICY_VIOLATION = 1008
 _DENIAL = "websocket.http.response"
-_log = logging.getLogger(__name__)
 
 
 class TenantMiddleware:
@@ -54,7 +52,9 @@ class TenantMiddleware:
         try:
             tenant_id = self._tenant(scope)
         except _RefusedError as refused:
-            _log.warning("Refused a %s: %s", scope["type"], refused)
+            import logging  # a launch reads this module, too, and has no use for it
+
+            logging.getLogger(__name__).warning("Refused a %s: %s", scope["type"], refused)
             await refused.answer(scope, receive, send)
             return
         with TenantContext.tenant_scope(tenant_id, self._config.allowed_tenants):
