@@ -17,7 +17,7 @@ from tests import desktop, servers
 from tests.seeds import SEED
 
 FULL = bool(os.environ.get("HITL_TEST_FULL"))
-_QT_FOLDERS = frozenset({"journeys", "viewmodels", "widgets"})
+_QT_FOLDERS = frozenset({"app", "journeys", "viewmodels", "widgets"})
 _FORBIDDEN_VARIABLES = ("HITL_", "REDIS_", "KNOWLEDGE_STORE_", "MULTI_TENANCY_", "QT_", "XDG_")
 _FORBIDDEN_NAMES = frozenset(
     {
@@ -125,14 +125,15 @@ def pytest_asyncio_loop_factories(
 
 
 def _qt_loop() -> asyncio.AbstractEventLoop:
-    import qasync
     from PySide6.QtWidgets import QApplication  # noqa: TID251 - the tests' composition root
+
+    from hitl_desktop.app.loop import WindowLoop
 
     application = QApplication.instance()
     assert isinstance(application, QApplication), "the test must have pytest-qt's qapp"
     # Closing a test's last window must not end the loop under the test.
     application.setQuitOnLastWindowClosed(False)
-    loop: asyncio.AbstractEventLoop = qasync.QEventLoop(application)
+    loop: asyncio.AbstractEventLoop = WindowLoop(application)
     return loop
 
 

@@ -152,7 +152,7 @@ def test_an_unexpected_log_line_fails_its_test_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("folder", ["widgets", "viewmodels", "journeys"])
 def test_coroutines_of_the_window_run_on_qts_loop(qapp: object, tmp_path: Path, folder: str) -> None:
-    assert "LOOP qasync" in _inner_run(tmp_path, folder)
+    assert "LOOP hitl_desktop.app.loop" in _inner_run(tmp_path, folder)
 
 
 def _inner_run(root: Path, folder: str) -> str:

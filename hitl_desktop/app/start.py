@@ -94,7 +94,7 @@ def _paint(window: MainWindow, reader: "RowsReader | None") -> None:
 def _follow(settings: Settings, window: MainWindow, instance: Instance, tenant: str | None, *, offline: bool) -> int:
     import asyncio
 
-    import qasync
+    from hitl_desktop.app.loop import WindowLoop
 
     async def work() -> None:
         # In a thread, since importing the servers' libraries would hold the window for a quarter of a second.
@@ -104,7 +104,6 @@ def _follow(settings: Settings, window: MainWindow, instance: Instance, tenant: 
         await windows.run(tenant, offline=offline)
         await completing
 
-    loop = qasync.QEventLoop(QApplication.instance())
-    with loop:
+    with WindowLoop(QApplication.instance()) as loop:
         loop.run_until_complete(work())
     return 0

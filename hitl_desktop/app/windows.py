@@ -22,6 +22,7 @@ from hitl_desktop.tenancy import TenancyError, TenantNotSetError
 from hitl_desktop.viewmodels.stranded import StrandedViewModel
 from hitl_desktop.viewmodels.tenants import TenantListModel
 from hitl_desktop.viewmodels.window import WindowViewModel
+from hitl_desktop.widgets import gate_delegate as _for_the_first_rows  # noqa: F401 - imported in a thread, with this
 from hitl_desktop.widgets.gate_pane import Place
 from hitl_desktop.widgets.main_window import MainWindow
 from hitl_desktop.widgets.stranded_dialog import StrandedAccess

@@ -22,6 +22,7 @@ from hitl_desktop.services.errors import (
     Unavailable,
 )
 from hitl_desktop.services.login import AtConnecting, Credentials, log_in, of_address, without_login
+from hitl_desktop.services.packing import packing_client
 from hitl_desktop.services.scripting import Scripting, is_missing, is_unrun
 from hitl_desktop.services.scripts import Script
 from hitl_desktop.services.topology import NotHereError, Way, following_client
@@ -232,7 +233,7 @@ async def connect(
         "redis_connect_func": log_in,
     }
     if fleet is None:
-        client, way = Redis.from_url(without_login(url), **options), None
+        client, way = packing_client(without_login(url), options), None
     else:
         client, way = following_client(fleet.without_login(), key, options)
     is_cluster = fleet is not None and fleet.is_cluster

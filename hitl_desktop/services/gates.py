@@ -1,5 +1,6 @@
 """One tenant's gates in Redis: read, request, decide, expire."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
@@ -64,8 +65,12 @@ class Gates:
         # Ranks shift when a gate leaves, so the slices are read as one transaction; each stays under 1 MiB.
         slices = [("ZRANGE", key, start, start + _IDS - 1) for start in range(0, count + _IDS, _IDS)]
         replies = await self._connection.read_together(slices)
-        with understood(self._connection.address):
-            return tuple(member.decode("utf-8", "replace") for reply in replies for member in reply)
+        found: list[str] = []
+        for reply in replies:
+            with understood(self._connection.address):
+                found += [member.decode("utf-8", "replace") for member in reply]
+            await asyncio.sleep(0)  # others have their turn: there may be a hundred thousand
+        return tuple(found)
 
     async def count_pending(self) -> int:
         """Return how many gates wait.

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 import redis.exceptions as fault
-from redis.asyncio import Connection as NodeConnection
 from redis.asyncio import ConnectionPool, Redis, SSLConnection
 from redis.asyncio.connection import parse_url
 from redis.crc import key_slot
 
 from hitl_desktop.services.errors import Refused, Unavailable
+from hitl_desktop.services.packing import PackingConnection
 from hitl_desktop.settings.fleet import Fleet, Place, written
 
 _ASKED_WITHIN = 2.0
@@ -177,7 +177,7 @@ def _announced(node: list[Any], asked: Place) -> Place:
     return (asked[0] if host in {"", "?"} else host), int(node[1])
 
 
-class _Follows(NodeConnection):
+class _Follows(PackingConnection):
     """A connection to wherever the server is when it is made; it is made anew once the server is elsewhere."""
 
     def __init__(self, *, way: Way, **options: Any) -> None:

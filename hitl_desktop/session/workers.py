@@ -103,6 +103,7 @@ class Workers:
     async def _work(self) -> None:
         await self._load()
         self._spawn(self._recorder.run)
+        self._spawn(self._forget_old)
         while True:
             self._switched.clear()
             online: list[asyncio.Task[None]] = []
@@ -133,25 +134,28 @@ class Workers:
             # First what was decided here: no gate shows as waiting that is on its way already.
             await self._outbound.reload()
             await self._recorder.load()
-            await self._disk(_forget_old)
         except StoreError as error:  # go on: what is kept cannot be shown, what the server has can
             self._recorder.problem = str(error)
         finally:
             self._recorder.begun.set()
 
+    async def _forget_old(self) -> None:
+        with suppress(StoreError):  # go on: it is only tidied, and again at the next start
+            await self._disk(_forget_old)
+
     async def _prefetch(self) -> None:
         """Keep the evidence of what waits, now and whenever more has come."""
-        seen: tuple[int, set[str]] = (0, set())
+        seen = (0, 0)
         while True:
             await self._monitor.reached(Phase.ONLINE)
-            now = (self._disk.openings, set(self._book.pending_ids))
+            now = (self._disk.openings, self._book.revision)
             # What was decided goes before what may be read later.
             if seen != now and not self._is_delivering():
                 seen = now
                 try:
                     await self._prefetch_once()
                 except (ServiceError, StoreError):  # wait and try again: it is only for later
-                    seen = (0, set())
+                    seen = (0, 0)
             await asyncio.sleep(_PREFETCH_EVERY)
 
     def _is_delivering(self) -> bool:
@@ -164,9 +168,8 @@ class Workers:
 
     async def _prefetch_once(self) -> None:
         await self._disk(lambda store: store.remember("listed", "1"))
-        gates = [gate for name in tuple(self._book.pending_ids) if (gate := self._book.gates.get(name)) is not None]
         limit = self._backend.settings.offline_bytes
-        await self._reader.prefetch(gates, limit, self._monitor.show_kept)
+        await self._reader.prefetch(tuple(self._book.gates.values()), limit, self._monitor.show_kept)
 
 
 def _forget_old(store: TenantStore) -> None:

@@ -47,6 +47,8 @@ class GateBook:
         self._decisions: dict[str, OutboxEntry] = {}
         self._states: Counter[OutboxState] = Counter()
         self._followers: list[Callable[[Change], None]] = []
+        self.revision = 0
+        """How often gates came, changed or went."""
 
     @property
     def decisions(self) -> Mapping[str, OutboxEntry]:
@@ -112,6 +114,7 @@ class GateBook:
                 self._pending.discard(request_id)
                 if self._gates.pop(request_id, None):
                     gone.append(request_id)
+        self.revision += bool(gates or gone)
         if gates or quarantined or gone or clashes:
             self._tell(Change(tuple(gates), tuple(quarantined), tuple(gone), clashes, bulk=bulk))
 
@@ -135,6 +138,8 @@ class GateBook:
 
     def drop_quarantined_gates(self, *, but: Iterable[str]) -> None:
         """Take out the quarantined gates, except those whose request ids are in `but`. Quarantined events stay."""
+        if not self._quarantined:
+            return
         a_gate, kept = self._key_of(""), set(but)
         gone = [key for key in self._quarantined if key.startswith(a_gate) and key.removeprefix(a_gate) not in kept]
         for key in gone:

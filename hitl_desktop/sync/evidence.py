@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from heapq import merge
 from pathlib import Path
 
 from hitl_desktop.domain.evidence import judge
@@ -17,6 +18,7 @@ from hitl_desktop.store.gates import listed
 from hitl_desktop.store.tenant_store import StoreThread, TenantStore
 
 _TOGETHER = 20
+_PIECE = 5_000
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -87,23 +89,30 @@ class EvidenceReader:
             ServiceError: the server.
             StoreError: the disk.
         """
-        bundles = {gate.request_id: gate.evidence_bundle_id for gate in gates}
-        wanted = wanted_order(gates, datetime.now(UTC))
-        kept = await self._disk(lambda store: store.evidence.bundle_ids() if store.is_durable else bundles)
-        missing = [name for name in wanted if kept.get(name) != bundles[name]]
-        done = len(wanted) - len(missing)
-        progress(done, len(wanted))
+        kept = await self._disk(lambda store: store.evidence.bundle_ids() if store.is_durable else None)
+        # With a hundred thousand, each of these steps would hold the window for longer than a frame.
+        lacking, total = await asyncio.to_thread(_lacking, gates, kept)
+        missing = await asyncio.to_thread(wanted_order, lacking.values(), datetime.now(UTC))
+        done = total - len(missing)
+        progress(done, total)
         while missing:
             page = await self._gates.read(missing[:_TOGETHER], whole=True)
             for name, record in zip(missing, page, strict=False):
                 done += 1
-                if not isinstance(record, Quarantined) and record.evidence_bundle_id == bundles[name]:
+                if (
+                    not isinstance(record, Quarantined)
+                    and record.evidence_bundle_id == lacking[name].evidence_bundle_id
+                ):
                     await self.keep(await self._found(record))
             del missing[: len(page)]
-            progress(done, len(wanted))
+            progress(done, total)
             if await self._disk(lambda store: store.evidence.size()) > limit:
-                await self._disk(lambda store: store.evidence.evict(limit, wanted))
+                await self._make_room(gates, limit)
                 return
+
+    async def _make_room(self, gates: Sequence[Gate], limit: int) -> None:
+        wanted = await asyncio.to_thread(wanted_order, gates, datetime.now(UTC))
+        await self._disk(lambda store: store.evidence.evict(limit, wanted))
 
     async def keep_listed(self, records: Sequence[Record], limit: int) -> None:
         """Keep gates that were read whole, and what their bundles carry, up to `limit` bytes in all.
@@ -149,10 +158,8 @@ def wanted_order(gates: Iterable[Gate], now: datetime) -> list[str]:
     """
     waiting = [gate for gate in gates if gate.status is GateStatus.PENDING]
     pending = [gate for gate in waiting if not gate.is_overdue(now)]
-    newest = sorted(pending, key=lambda gate: gate.requested_at, reverse=True)
-    soonest = sorted(
-        (gate for gate in pending if gate.expires_at), key=lambda gate: gate.expires_at or gate.requested_at
-    )
+    newest = _in_pieces(pending, lambda gate: gate.requested_at)[::-1]
+    soonest = _in_pieces([gate for gate in pending if gate.expires_at], lambda gate: gate.expires_at or _NEVER)
     turns: dict[str, None] = {}
     for place, gate in enumerate(newest):
         if place < len(soonest):
@@ -160,6 +167,21 @@ def wanted_order(gates: Iterable[Gate], now: datetime) -> list[str]:
         turns[gate.request_id] = None
     turns.update(dict.fromkeys(gate.request_id for gate in waiting))
     return list(turns)
+
+
+def _in_pieces(gates: Sequence[Gate], key: Callable[[Gate], datetime]) -> list[Gate]:
+    """Return `gates` sorted by `key`: piece by piece, since a sort lets no other thread run until it is done."""
+    pieces = (sorted(gates[first : first + _PIECE], key=key) for first in range(0, len(gates), _PIECE))
+    return list(merge(*pieces, key=key))
+
+
+def _lacking(gates: Iterable[Gate], kept: Mapping[str, str] | None) -> tuple[dict[str, Gate], int]:
+    """Return those of the pending ones among `gates` whose bundle is not kept, and how many are pending."""
+    pending = {gate.request_id: gate for gate in gates if gate.status is GateStatus.PENDING}
+    if kept is None:
+        return {}, len(pending)
+    lacking = {name: gate for name, gate in pending.items() if kept.get(name) != gate.evidence_bundle_id}
+    return lacking, len(pending)
 
 
 def _keep_list(store: TenantStore, gates: Sequence[Gate]) -> dict[str, str]:

@@ -22,7 +22,8 @@ from hitl_desktop.sync.restarts import Restarts
 from hitl_desktop.sync.schedule import RECONCILE_EVERY, backoff
 
 _DECIDING = frozenset({EventType.GATE_APPROVED, EventType.GATE_REJECTED})
-_IN_FLIGHT = 2
+_IN_FLIGHT = 4
+"""Pages asked for at a time: enough for the server to have work while the window takes in rows and paints."""
 
 
 class Inbound:

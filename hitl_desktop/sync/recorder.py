@@ -1,6 +1,7 @@
 """Keeps what the server told on this machine: every change of the book, gathered and written in the store's thread."""
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from functools import partial
 
@@ -24,8 +25,7 @@ class Recorder:
         self._disk = disk
         self._monitor = monitor
         self._book = book
-        self._gates: dict[str, Gate] = {}
-        self._gone: set[str] = set()
+        self._noted: deque[Change] = deque()
         self._changed = asyncio.Event()
         self._opening = 0
         self.begun = asyncio.Event()
@@ -62,32 +62,37 @@ class Recorder:
 
     def note(self, change: Change) -> None:
         """Take note of a change."""
-        for gate in change.gates:
-            self._gates[gate.request_id] = gate
-            self._gone.discard(gate.request_id)
-        self._gone.update(change.gone)
-        self._changed.set()
+        if change.gates or change.gone:
+            self._noted.append(change)
+            self._changed.set()
 
     async def flush(self) -> None:
         """Write what was gathered. A full disk keeps nobody from reviewing: it is told, and tried again later."""
         self._changed.clear()
-        while self._gates or self._gone:
-            names = list(self._gates)[:_WRITTEN_TOGETHER]
-            taken = {name: self._gates.pop(name) for name in names}
-            gates, gone = [listed(gate) for gate in taken.values()], tuple(self._gone)
-            self._gone.clear()
+        while self._noted:
+            taken = self._take()
             try:
-                await self._disk(partial(_put, gates=gates, gone=gone))
+                await self._disk(partial(_put, gates=[listed(gate) for gate in taken.gates], gone=taken.gone))
             except StoreError as error:
                 self.problem = str(error)
-                self._gates = {**taken, **self._gates}
-                self._gone.update(gone)
+                self._noted.appendleft(taken)
                 return
             self.problem = ""
             if self._disk.openings != self._opening:
                 # Another file took the place of one that was damaged: it gets all that is known.
                 self._opening = self._disk.openings
-                self._gates = dict(self._book.gates)
+                self._noted = deque(Change((gate,)) for gate in self._book.gates.values())
+
+    def _take(self) -> Change:
+        """Take the oldest changes, as many as are written together, as one."""
+        gates: dict[str, Gate] = {}
+        gone: set[str] = set()
+        while self._noted and len(gates) < _WRITTEN_TOGETHER:
+            change = self._noted.popleft()
+            gates.update((gate.request_id, gate) for gate in change.gates)
+            gone.difference_update(gate.request_id for gate in change.gates)
+            gone.update(change.gone)
+        return Change(tuple(gates.values()), gone=tuple(gone))
 
 
 def _put(store: TenantStore, gates: Sequence[Gate], gone: Sequence[str]) -> None:

@@ -1,6 +1,5 @@
 """The gate list: one queue of the book, sorted and filtered, as a table model of one column."""
 
-from bisect import bisect_right
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -11,11 +10,11 @@ from hitl_desktop.domain.gate import Gate, Quarantined
 from hitl_desktop.domain.outbox import Cause, OutboxEntry, OutboxState
 from hitl_desktop.domain.projection import Queue, is_expiring
 from hitl_desktop.sync.book import Change
-from hitl_desktop.viewmodels.rows import Order, Row, belonging, belongs, key_of, matching, place_of, with_entry
+from hitl_desktop.viewmodels.ranked import Ranked
+from hitl_desktop.viewmodels.rows import Order, Row, belonging, belongs, matching, with_entry
 
 _ROW_ROLE = Qt.ItemDataRole.UserRole + 1
 _BULK_EVERY_MS = 100
-_ROWS_FOR_A_MS = 800
 _ROOT = QModelIndex()
 
 
@@ -43,17 +42,18 @@ class GateListModel(QAbstractTableModel):
         super().__init__(parent)
         self._now = now or (lambda: datetime.now(UTC))
         self._rows: dict[str, Row] = {}
-        self._sorted: list[Row] = []
-        self._visible: list[Row] = []
-        self._fresh: dict[str, Row] = {}
+        self._sorted = Ranked()
+        self._visible = self._sorted
+        """Those of the rows that match; the same object where nothing is filtered."""
+        self._fresh: list[Row] = []
         self._queue = Queue.PENDING
-        self._order = Order.WAITING
         self._words: tuple[str, ...] = ()
         self._gate_type: str | None = None
         self._homes = dict.fromkeys(Queue, 0)
         self._with_deadline: dict[str, Gate] = {}
         self._entries: dict[str, OutboxEntry] = {}
-        self._listed: set[str] = set()
+        self._unlisted: set[str] = set()
+        """Gates that are shown for the reviewer's own decision alone."""
         self._bulk = QTimer(self, interval=_BULK_EVERY_MS, singleShot=True)
         self._bulk.timeout.connect(self.flush)
 
@@ -69,7 +69,7 @@ class GateListModel(QAbstractTableModel):
         """Return a row's record, or its text for screen readers."""
         if not index.isValid():
             return None
-        row = self._visible[index.row()]
+        row = self._visible.rows[index.row()]
         if role == _ROW_ROLE:
             return row
         record = row.record
@@ -85,7 +85,7 @@ class GateListModel(QAbstractTableModel):
     @property
     def order(self) -> Order:
         """How it is sorted."""
-        return self._order
+        return self._sorted.order
 
     def count(self, queue: Queue) -> int:
         """Return how many records stand in `queue`, whatever the filter."""
@@ -97,21 +97,20 @@ class GateListModel(QAbstractTableModel):
     def show_queue(self, queue: Queue) -> None:
         """Show another queue; decided ones come newest first, the others longest waiting first."""
         self._queue = queue
-        self._order = Order.NEWEST if queue is Queue.DECIDED else Order.WAITING
-        self._rebuild()
+        self._rebuild(Order.NEWEST if queue is Queue.DECIDED else Order.WAITING)
 
     def sort_by(self, order: Order) -> None:
         """Sort the list otherwise; the selection stays on its gate."""
-        self._order = order
+        self._take_in_fresh()
         self.layoutAboutToBeChanged.emit()
         kept = self._persistent_rows()
-        self._sorted.sort(key=key_of(order))
-        self._visible = self._filtered()
+        self._arrange(self._members(), order)
         self._restore(kept)
         self.layoutChanged.emit()
 
     def filter_by(self, text: str, gate_type: str | None) -> None:
         """Show only gates whose text holds every word of `text`, and of `gate_type` if one is given."""
+        self._take_in_fresh()
         self._words = tuple(text.lower().split())
         self._gate_type = gate_type
         self.beginResetModel()
@@ -120,25 +119,27 @@ class GateListModel(QAbstractTableModel):
 
     def record_at(self, row: int) -> Gate | Quarantined | None:
         """Return the record in `row`; None beyond the end."""
-        return self._visible[row].record if 0 <= row < len(self._visible) else None
+        return self._visible.rows[row].record if 0 <= row < len(self._visible) else None
 
     def row_of(self, name: str) -> int:
         """Return the row of a request id or key; -1 if it is not shown."""
         row = self._rows.get(name)
-        return -1 if row is None else place_of(row, self._visible, self._order)
+        return -1 if row is None else self._visible.place_of(row)
 
     def apply(self, change: Change) -> None:
         """Take in a change of the book."""
         for name in change.gone:
             self._leave(name)
-        self._listed.update(gate.request_id for gate in change.gates)
+        if self._unlisted:
+            self._unlisted.difference_update(gate.request_id for gate in change.gates)
+        entries, rows = self._entries, self._rows
         records: tuple[Gate | Quarantined, ...] = (*change.gates, *change.quarantined)
         for record in records:
-            row = Row(record, self._entries.get(record.request_id) if isinstance(record, Gate) else None)
-            if change.bulk and row.name not in self._rows:
+            row = Row(record, entries.get(record.request_id) if isinstance(record, Gate) else None)
+            if change.bulk and row.name not in rows:
                 self._count(row, 1)
-                self._rows[row.name] = row
-                self._fresh[row.name] = row
+                rows[row.name] = row
+                self._fresh.append(row)
             else:
                 self._replace(row)
         for name, entry in change.decisions:
@@ -146,24 +147,28 @@ class GateListModel(QAbstractTableModel):
         if not change.bulk:
             self.counts_changed.emit()
         elif not self._bulk.isActive():
-            # Taking rows in costs the more the more there are already; the first ones show at once.
-            self._bulk.start(_BULK_EVERY_MS + len(self._sorted) // _ROWS_FOR_A_MS if self._sorted else 0)
+            self._bulk.start(_BULK_EVERY_MS if self._sorted else 0)  # the first ones show at once
 
     def flush(self) -> None:
         """Show what a load has brought so far."""
+        self._take_in_fresh()
+        self.counts_changed.emit()
+
+    def _take_in_fresh(self) -> None:
         self._bulk.stop()
-        fresh = belonging(self._fresh.values(), self._queue, self._now())
+        rows, queued = self._rows, belonging(self._fresh, self._queue, self._now())
         self._fresh.clear()
+        fresh = [row for row in queued if rows.get(row.name) is row]
         if fresh:
             self._merge(fresh)
-        self.counts_changed.emit()
 
     def tick(self) -> None:
         """Take note of the time: gates enter the queue of expiring ones, and countdowns move."""
         if self._queue is Queue.EXPIRING:
+            self._take_in_fresh()
             now = self._now()
-            for row in [row for row in self._rows.values() if row.name in self._with_deadline]:
-                if place_of(row, self._sorted, self._order) < 0 and belongs(row, self._queue, now):
+            for row in [self._rows[name] for name in self._with_deadline]:
+                if self._sorted.place_of(row) < 0 and belongs(row, self._queue, now):
                     self._insert(row)
         self.counts_changed.emit()
 
@@ -174,72 +179,85 @@ class GateListModel(QAbstractTableModel):
         else:
             self._entries[name] = entry
         known = self._rows.get(name)
-        if known is not None and isinstance(known.record, Gate) and name in self._listed:
+        if known is not None and isinstance(known.record, Gate) and name not in self._unlisted:
             self._replace(with_entry(known, entry))
         elif entry is not None:
             # The server has the gate no longer, or has not told of it yet: it is shown as the reviewer saw it.
+            self._unlisted.add(name)
             self._replace(Row(entry.gate, entry))
         else:
+            self._unlisted.discard(name)
             self._remove(name)
 
     def _leave(self, name: str) -> None:
         """Take a gate or record out, but for one with a decision of the reviewer's own that still counts."""
-        self._listed.discard(name)
+        self._unlisted.discard(name)
         self._remove(name)
         entry = self._entries.get(name)
         if entry is not None and entry.state is not OutboxState.DELIVERED:
+            self._unlisted.add(name)
             self._replace(Row(entry.gate, entry))
 
     def _merge(self, fresh: list[Row]) -> None:
-        shown = matching(fresh, self._words, self._gate_type)
+        is_whole = self._visible is self._sorted
+        if not is_whole:
+            known = len(self._sorted)
+            self._sorted.rows.extend(fresh)
+            self._sorted.settle(known)
+        shown = fresh if is_whole else matching(fresh, self._words, self._gate_type)
+        if not shown:
+            return
         first = len(self._visible)
-        if shown:
-            self.beginInsertRows(_ROOT, first, first + len(shown) - 1)
-            self._visible.extend(shown)
-            self.endInsertRows()
-            self.layoutAboutToBeChanged.emit()
+        self.beginInsertRows(_ROOT, first, first + len(shown) - 1)
+        self._visible.rows.extend(shown)
+        self.endInsertRows()
+        self.layoutAboutToBeChanged.emit()
         kept = self._persistent_rows()
-        self._sorted.extend(fresh)
-        self._sorted.sort(key=key_of(self._order))
-        self._visible = self._filtered()
-        if shown:
-            self._restore(kept)
-            self.layoutChanged.emit()
+        self._visible.settle(first)
+        self._restore(kept)
+        self.layoutChanged.emit()
 
-    def _filtered(self) -> list[Row]:
+    def _members(self) -> list[Row]:
+        """Return the rows of the list; as they came, where they are many. Which ones expire by now, `tick` decides."""
+        if self._queue is Queue.EXPIRING:
+            return self._sorted.rows
+        return belonging(self._rows.values(), self._queue, self._now())
+
+    def _filtered(self) -> Ranked:
         if not self._words and self._gate_type is None:
-            return list(self._sorted)
-        return matching(self._sorted, self._words, self._gate_type)
+            return self._sorted
+        return self._sorted.only(matching(self._members(), self._words, self._gate_type))
 
-    def _rebuild(self) -> None:
-        now = self._now()
+    def _arrange(self, members: list[Row], order: Order) -> None:
+        self._sorted = Ranked(members, order)
+        self._visible = self._filtered()
+
+    def _rebuild(self, order: Order) -> None:
         self.beginResetModel()
         self._fresh.clear()
-        self._sorted = belonging(self._rows.values(), self._queue, now)
-        self._sorted.sort(key=key_of(self._order))
-        self._visible = self._filtered()
+        self._arrange(belonging(self._rows.values(), self._queue, self._now()), order)
         self.endResetModel()
 
     def _persistent_rows(self) -> list[tuple[QModelIndex, Row]]:
-        return [(index, self._visible[index.row()]) for index in self.persistentIndexList()]
+        return [(index, self._visible.rows[index.row()]) for index in self.persistentIndexList()]
 
     def _restore(self, kept: list[tuple[QModelIndex, Row]]) -> None:
         for index, row in kept:
-            place = place_of(row, self._visible, self._order)
+            place = self._visible.place_of(row)
             self.changePersistentIndex(index, self.index(place, 0) if place >= 0 else QModelIndex())
 
     def _replace(self, row: Row) -> None:
         known = self._rows.get(row.name)
         fits = belongs(row, self._queue, self._now())
         if known is not None and fits:
-            place = place_of(known, self._visible, self._order)
-            key = key_of(self._order)
-            if place >= 0 and key(known) == key(row) and matching((row,), self._words, self._gate_type):
+            place = self._visible.place_of(known)
+            rank = self._visible.rank
+            if place >= 0 and rank(known) == rank(row) and matching((row,), self._words, self._gate_type):
                 self._count(known, -1)
                 self._count(row, 1)
                 self._rows[row.name] = row
-                self._visible[place] = row
-                self._sorted[place_of(known, self._sorted, self._order)] = row
+                self._sorted.rows[self._sorted.place_of(known)] = row
+                self._visible.rows[place] = row
                 self.dataChanged.emit(self.index(place, 0), self.index(place, 0))
                 return
         self._remove(row.name)
@@ -249,11 +267,10 @@ class GateListModel(QAbstractTableModel):
             self._insert(row)
 
     def _insert(self, row: Row) -> None:
-        key = key_of(self._order)
-        rank = key(row)
-        self._sorted.insert(bisect_right(self._sorted, rank, key=key), row)
+        if self._visible is not self._sorted:
+            self._sorted.insert(self._sorted.place_for(row), row)
         if matching((row,), self._words, self._gate_type):
-            place = bisect_right(self._visible, rank, key=key)
+            place = self._visible.place_for(row)
             self.beginInsertRows(_ROOT, place, place)
             self._visible.insert(place, row)
             self.endInsertRows()
@@ -263,12 +280,11 @@ class GateListModel(QAbstractTableModel):
         if row is None:
             return
         self._count(row, -1)
-        self._fresh.pop(name, None)
-        if (place := place_of(row, self._sorted, self._order)) >= 0:
-            del self._sorted[place]
-        if (place := place_of(row, self._visible, self._order)) >= 0:
+        if self._visible is not self._sorted and (place := self._sorted.place_of(row)) >= 0:
+            self._sorted.remove(place)
+        if (place := self._visible.place_of(row)) >= 0:
             self.beginRemoveRows(_ROOT, place, place)
-            del self._visible[place]
+            self._visible.remove(place)
             self.endRemoveRows()
 
     def _count(self, row: Row, step: int) -> None:

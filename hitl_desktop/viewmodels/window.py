@@ -91,9 +91,9 @@ class WindowViewModel(QObject):
     def _changed(self, change: Change) -> None:
         self.gates.apply(change)
         current = self.review.current
-        for gate in change.gates:
-            if current is not None and gate.request_id == current.gate.request_id and not change.bulk:
-                self.review.reload()
+        opened = None if current is None or change.bulk else current.gate.request_id
+        if opened is not None and any(gate.request_id == opened for gate in change.gates):
+            self.review.reload()
         for name, _entry in change.decisions:
             self.review.entry_changed(name)
         for task in change.missed_restarts:

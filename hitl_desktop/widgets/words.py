@@ -41,7 +41,10 @@ def exact(moment: datetime) -> str:
 
 def one_line(text: str) -> str:
     """Return an agent's text as one line in which nothing reorders or hides other text."""
-    return "".join(" " if char.isspace() else _shown(char) for char in text[:500]).strip()
+    text = text[:500]
+    if not text.isprintable():
+        text = "".join(" " if char.isspace() else _shown(char) for char in text)
+    return text.strip()
 
 
 def _shown(char: str) -> str:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import msgpack
-import qasync
 import redis
 from PySide6.QtWidgets import QApplication
 
 from hitl_desktop.app.instance import Instance
+from hitl_desktop.app.loop import WindowLoop
 from hitl_desktop.app.windows import Windows
 from hitl_desktop.domain.decision import Decision, Verdict
 from hitl_desktop.domain.gate import Gate
@@ -124,6 +124,6 @@ if __name__ == "__main__":
         application = QApplication(list(ARGUMENTS))
         application.setQuitOnLastWindowClosed(False)
         Theme.light().apply(application)
-        with qasync.QEventLoop(application) as loop:
+        with WindowLoop(application) as loop:
             figures = loop.run_until_complete(window(sys.argv[2]))
     print(json.dumps(figures))

@@ -6,10 +6,10 @@ import sys
 import tempfile
 import time
 
-import qasync
 from PySide6.QtCore import QModelIndex
 from PySide6.QtWidgets import QApplication
 
+from hitl_desktop.app.loop import WindowLoop
 from hitl_desktop.domain.gate import Gate
 from hitl_desktop.session import open_backend, open_session
 from hitl_desktop.settings import read_settings
@@ -53,5 +53,5 @@ async def main(url: str, count: int) -> None:
 
 application = QApplication(list(ARGUMENTS))
 Theme.light().apply(application)
-with qasync.QEventLoop(application) as loop:
+with WindowLoop(application) as loop:
     loop.run_until_complete(main(sys.argv[1], int(sys.argv[2])))

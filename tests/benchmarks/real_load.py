@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-import qasync
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QApplication
 
 from hitl_desktop.app.instance import Instance
+from hitl_desktop.app.loop import WindowLoop
 from hitl_desktop.app.windows import Windows
 from hitl_desktop.settings import read_settings
 from hitl_desktop.sync.monitor import Phase
@@ -121,5 +121,5 @@ if __name__ == "__main__":
     application = QApplication(list(ARGUMENTS))
     application.setQuitOnLastWindowClosed(False)
     Theme.light().apply(application)
-    with qasync.QEventLoop(application) as loop:
+    with WindowLoop(application) as loop:
         loop.run_until_complete(main(sys.argv[1], int(sys.argv[2])))

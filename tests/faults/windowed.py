@@ -4,11 +4,11 @@ import os
 from functools import partial
 from random import Random
 
-import qasync
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication  # noqa: TID251 - an application's composition root
 
+from hitl_desktop.app.loop import WindowLoop
 from hitl_desktop.domain.gate import Gate
 from hitl_desktop.widgets.main_window import MainWindow
 from tests.driving import open_gate, open_gate_is, running, summaries
@@ -20,7 +20,7 @@ def live(name: str, seed: str) -> None:
     """Review until killed."""
     application = QApplication([])
     application.setQuitOnLastWindowClosed(False)
-    with qasync.QEventLoop(application) as loop:
+    with WindowLoop(application) as loop:
         loop.run_until_complete(main(name, Random(int(seed))))  # noqa: S311 - spreads what it does, guards nothing
 
 

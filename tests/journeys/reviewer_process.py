@@ -7,11 +7,11 @@ import asyncio
 import os
 import sys
 
-import qasync
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
+from hitl_desktop.app.loop import WindowLoop
 from hitl_desktop.widgets.main_window import MainWindow
 from tests.driving import open_gate, running, summaries
 from tests.waiting import until
@@ -85,7 +85,7 @@ async def work() -> None:
 def main() -> None:
     application = QApplication(["reviewer"])
     application.setQuitOnLastWindowClosed(False)
-    loop = qasync.QEventLoop(application)
+    loop = WindowLoop(application)
     with loop:
         loop.run_until_complete(work())
 

@@ -132,6 +132,17 @@ def test_the_order_in_which_evidence_is_wanted(gates: list) -> None:  # type: ig
         assert newest in {one.requested_at for one in decidable[:2]}
 
 
+def test_the_order_holds_for_more_than_are_sorted_at_a_time() -> None:
+    made = gate(requested_at=NOW, expires_at=None)
+    gates = [
+        made._replace(request_id=str(minute), requested_at=NOW - timedelta(minutes=minute))
+        for minute in (place * 7_919 % 12_000 for place in range(12_000))
+    ]
+    assert wanted_order(gates, NOW) == [str(minute) for minute in range(12_000)]
+    last = made._replace(request_id="first", requested_at=NOW - timedelta(days=99), expires_at=NOW + timedelta(days=1))
+    assert wanted_order([*gates, last], NOW)[:3] == ["first", "0", "1"]
+
+
 async def test_a_store_that_was_damaged_is_filled_anew_while_one_works(valkey: Server, wanted: Settings) -> None:
     requests = [gate_request(f"Gate {number}") for number in range(30)]
     await ask(valkey.url, TENANT, *requests)
@@ -155,7 +166,7 @@ async def test_a_store_that_was_damaged_is_filled_anew_while_one_works(valkey: S
         assert "moved aside" in online.problems[0]
         await ask(valkey.url, TENANT, gate_request("One more"))
         await until(lambda: online.monitor.kept == (31, 31), "all evidence is kept again")
-        await until(lambda: not online._workers._recorder._gates, "the list is kept again")
+        await until(lambda: not online._workers._recorder._noted, "the list is kept again")
     with opened(wanted) as store:
         assert len([one for page in GateCache(store._connection).pages(100) for one in page]) == 31
         assert len(store.evidence.bundle_ids()) == 31

@@ -235,3 +235,36 @@ def test_every_row_is_told_to_screen_readers(qapp: object, queue: Queue) -> None
     )
     model.show_queue(queue)
     assert model.index(0, 0).data()
+
+
+def numbered(count: int) -> tuple[Gate, ...]:
+    made = Gate("r", "t", "s", "x", GateStatus.PENDING, "b", "a", NOW, EvidenceBundle("b", "", (), {}), NOW)
+    return tuple(
+        made._replace(request_id=str(number), requested_at=NOW - timedelta(minutes=number * 7 % count))
+        for number in range(count)
+    )
+
+
+def test_what_a_load_brings_is_merged_into_a_long_list_and_the_selection_stays(qapp: object) -> None:
+    model = GateListModel(now=lambda: NOW)
+    made = numbered(400)
+    model.apply(Change(made[:380]))
+    selected = QPersistentModelIndex(model.index(100, 0))
+    before = model.record_at(100)
+    model.apply(Change(made[380:], bulk=True))
+    model.flush()
+    assert ranks(model) == sorted(ranks(model))
+    assert model.rowCount() == 400
+    assert model.record_at(selected.row()) is before
+
+
+@pytest.mark.parametrize("act", [lambda model: model.tick(), lambda model: model.sort_by(Order.TYPE)])
+def test_rows_that_a_load_has_brought_show_once_whatever_comes_before_they_were_to(
+    qapp: object, act: Callable[[GateListModel], None]
+) -> None:
+    model = GateListModel(now=lambda: NOW)
+    model.show_queue(Queue.EXPIRING)
+    model.apply(Change(numbered(5), bulk=True))
+    act(model)
+    model.flush()
+    assert sorted(names(model)) == ["0", "1", "2", "3", "4"]
