@@ -6,12 +6,13 @@ import math
 import time
 from collections.abc import Callable, Collection
 
-from hitl_desktop.domain.outbox import Cause, decisions
-from hitl_desktop.services.errors import ServiceError
-from hitl_desktop.session import Backend, open_session
+from hitl_desktop.domain.outbox import decisions
+from hitl_desktop.services.errors import LoginRefused, ServiceError
+from hitl_desktop.session import Backend, ReviewSession, open_session
+from hitl_desktop.session.stranded import Stranded, open_stranded, why_not_allowed
 from hitl_desktop.store.errors import StoreError
-from hitl_desktop.store.tenant_store import TenantStore, kept_tenants, open_store
-from hitl_desktop.tenancy import TenancyError, TenantNames, TenantNotSetError
+from hitl_desktop.store.tenant_store import kept_tenants
+from hitl_desktop.tenancy import TenancyError
 
 _EVERY = 30.0
 _SOONEST = 0.1
@@ -24,15 +25,21 @@ class Couriers:
     Args:
         backend: the servers.
         shown: returns the tenants that windows show; their own sessions deliver.
-        tell: is called with a sentence about decisions that can never be delivered.
+        tell: is called once with a sentence about decisions that wait for a login.
+        note: is called at each look with what waits for a tenant that may not be worked for.
     """
 
     def __init__(
-        self, backend: Backend, shown: Callable[[], Collection[str | None]], tell: Callable[[str], None]
+        self,
+        backend: Backend,
+        shown: Callable[[], Collection[str | None]],
+        tell: Callable[[str], None],
+        note: Callable[[Stranded], None],
     ) -> None:
         self._backend = backend
         self._shown = shown
         self._tell = tell
+        self._note = note
         self._now = asyncio.Event()
         self._rest = asyncio.Event()
         self._told: set[str | None] = set()
@@ -53,7 +60,7 @@ class Couriers:
             self._rest.clear()
             pause = _EVERY
             for tenant_id in await asyncio.to_thread(kept_tenants, self._backend.settings):
-                if tenant_id not in self._shown() and not self._backend.is_offline:
+                if tenant_id not in self._shown():
                     due = await self._deliver(tenant_id)
                     pause = min(pause, max(due - time.time(), _SOONEST))
             if not self._now.is_set():
@@ -73,38 +80,44 @@ class Couriers:
 
     async def _deliver(self, tenant_id: str | None, *, at_once: bool = False) -> float:
         """Send what is due, and return when, in seconds since 1970, to come again."""
+        if why_not_allowed(self._backend.settings, tenant_id):
+            await self._strand(tenant_id)
+            return math.inf
+        if self._backend.is_offline:
+            return math.inf
         try:
-            if tenant_id is None and self._backend.config.enabled:
-                raise TenantNotSetError("They were made in single-tenant mode, and multi-tenancy is on now.")
             async with open_session(self._backend, tenant_id, live=False) as session:
                 if at_once:
                     await session.outbox.release()
                 due = await session.outbox.next_due()
                 if due is None or due <= time.time():  # with none, what was delivered is still verified
-                    await session.outbox.deliver()
+                    await self._send(session)
                     due = await session.outbox.next_due()
                 return due or math.inf
-        except TenancyError as error:
-            await self._refuse(tenant_id, str(error))
-        except (ServiceError, StoreError) as error:  # wait and try again: the rows are where they were
+        except (ServiceError, StoreError, TenancyError) as error:  # wait and try again: the rows are where they were
             _log.info("Decisions of a tenant that is not shown stay queued: %s", error)
         return math.inf
 
-    async def _refuse(self, tenant_id: str | None, problem: str) -> None:
-        """Tell that a tenant's decisions wait for an answer, since it may not be worked for any more."""
+    async def _send(self, session: ReviewSession) -> None:
         try:
-            async with open_store(self._backend.settings, TenantNames(tenant_id)) as disk:
-                count = await disk(lambda store: _refused(store, problem))
-        except StoreError:  # wait and try again: nothing can be said about rows that cannot be read
-            return
+            await session.outbox.deliver()
+        except LoginRefused as error:
+            await self._tell_login(session, str(error))
+            raise
+        self._told.discard(session.tenant_id)
+
+    async def _tell_login(self, session: ReviewSession, problem: str) -> None:
+        """Tell once that a tenant's decisions wait for a login that the server takes."""
+        tenant_id = session.tenant_id
+        count = sum(entry.state.is_open for entry in await session.outbox.entries())
         if count and tenant_id not in self._told:
             self._told.add(tenant_id)
-            whose = f"{decisions(count)} for {tenant_id or 'single-tenant mode'}"
-            outbox = f"hitl-desktop outbox list{f' --tenant {tenant_id}' if tenant_id else ''}"
-            self._tell(f"{whose} cannot be delivered: {problem} Nothing is lost: see `{outbox}`.")
+            self._tell(f"{decisions(count)} for {tenant_id or 'single-tenant mode'} not sent yet: {problem}")
 
-
-def _refused(store: TenantStore, problem: str) -> int:
-    """Let rows that were never sent wait for an answer, and return how many of the outbox are not delivered."""
-    store.outbox.refuse_queued(Cause.NOT_ALLOWED, problem)
-    return len(store.outbox.entries())
+    async def _strand(self, tenant_id: str | None) -> None:
+        """Note what waits for a tenant that may not be worked for: no server is asked."""
+        try:
+            async with open_stranded(self._backend.settings, tenant_id) as outbox:
+                self._note(await outbox.summary())
+        except StoreError:  # wait and try again: nothing can be said about rows that cannot be read
+            return

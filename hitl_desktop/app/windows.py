@@ -14,16 +14,18 @@ from hitl_desktop.demo import fill_demo
 from hitl_desktop.local import LocalWorkspaceError
 from hitl_desktop.services.errors import ServiceError
 from hitl_desktop.session import Backend, ReviewSession, open_backend, open_session
+from hitl_desktop.session.stranded import Stranded
 from hitl_desktop.settings import Settings
-from hitl_desktop.store.tenant_log import TenantLog
 from hitl_desktop.store.windows import WindowState, WindowStore
 from hitl_desktop.sync.cancelling import ended
 from hitl_desktop.tenancy import TenancyError, TenantNotSetError
+from hitl_desktop.viewmodels.stranded import StrandedViewModel
 from hitl_desktop.viewmodels.tenants import TenantListModel
 from hitl_desktop.viewmodels.window import WindowViewModel
 from hitl_desktop.widgets import gate_delegate as _for_the_first_rows  # noqa: F401 - imported in a thread, with this
 from hitl_desktop.widgets.gate_pane import Place
 from hitl_desktop.widgets.main_window import MainWindow
+from hitl_desktop.widgets.stranded_dialog import StrandedAccess
 
 _COUNT_EVERY = 20.0
 _LAST_DELIVERY = 2.0
@@ -34,10 +36,10 @@ _log = logging.getLogger(__name__)
 class _Controller:
     """One window: which tenant it is to show next, and whether it was closed."""
 
-    def __init__(self, window: MainWindow, state: WindowState, visits: Visits) -> None:
+    def __init__(self, window: MainWindow, state: WindowState, stranded: StrandedAccess) -> None:
         self.window = window
         self.state = state
-        self.visits = visits
+        self.stranded = stranded
         self.task: asyncio.Task[None] | None = None
         self.closed = False
         self.open_for: frozenset[str | None] = frozenset()
@@ -91,6 +93,8 @@ class Windows:
         self._instance = instance
         self._store = WindowStore(settings.state_dir)
         self._tenants = TenantListModel()
+        self._visits = Visits(settings)
+        self._stranded = StrandedViewModel(settings)
         self._recent: tuple[str, ...] = ()
         self._controllers: list[_Controller] = []
         self._all_closed = asyncio.Event()
@@ -118,7 +122,7 @@ class Windows:
         self._recent = await asyncio.to_thread(self._store.recent_tenants)
         self._instance.asked.connect(lambda tenant: self._open(backend, tenant or None))
         self._instance.listen()
-        couriers = self._couriers = Couriers(backend, self._shown, self._tell)
+        couriers = self._couriers = Couriers(backend, self._shown, self._tell, self._note_stranded)
         states = remembered or (WindowState(_new_id()),)
         if tenant_id is not None:
             states = (WindowState(_new_id(), tenant_id),)
@@ -129,11 +133,10 @@ class Windows:
         self._errand(couriers.run())
         try:
             await self._all_closed.wait()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LAST_DELIVERY):
-                    await couriers.deliver_now()
+            await asyncio.gather(_last_delivery(couriers), self._visits.settled())
         finally:
             await ended(tuple(self._errands))
+            await self._stranded.close()
 
     def _open(self, backend: Backend, tenant_id: str | None, state: WindowState | None = None) -> None:
         window = MainWindow(self._first.theme)
@@ -141,8 +144,8 @@ class Windows:
         self._add(backend, window, state or WindowState(_new_id(), tenant_id))
 
     def _add(self, backend: Backend, window: MainWindow, state: WindowState) -> None:
-        visits = Visits(TenantLog(self._settings.state_dir), self._settings.reviewer, state.window_id)
-        controller = _Controller(window, state, visits)
+        stranded = StrandedAccess(window, window.queues, window.notice, self._stranded)
+        controller = _Controller(window, state, stranded)
         self._controllers.append(controller)
         window.restore(state.geometry)
         window.set_tenants(self._tenants)
@@ -154,6 +157,7 @@ class Windows:
         window.toolbar.show_offline(offline=backend.is_offline)
         window.demo_wanted.connect(lambda: self._errand(self._fill(backend, controller)))
         window.closed.connect(controller.close)
+        window.closed.connect(stranded.close)
         controller.task = asyncio.get_running_loop().create_task(self._serve(backend, controller))
 
     async def _serve(self, backend: Backend, controller: _Controller) -> None:
@@ -172,13 +176,13 @@ class Windows:
                     following: str | None = None
                     try:
                         await self._record(backend, controller, session.tenant_id)
-                        await controller.visits.entered(session)
+                        await self._visits.entered(backend, controller.state.window_id, session.tenant_id)
                         following = await controller.next_tenant()
                     finally:
                         controller.leave(session.tenant_id)
                         await view.close()
                         view.deleteLater()
-                        await controller.visits.left(session, following)
+                        await self._visits.left(backend, controller.state.window_id, session.tenant_id, following)
                 controller.open_for = frozenset()
                 if self._couriers is not None:
                     self._couriers.look()
@@ -186,9 +190,9 @@ class Windows:
                 window.show_no_tenant(can_fill=self._settings.is_embedded)
                 following = await controller.next_tenant()
             except TenancyError as error:  # a window restored for a tenant that is no longer allowed
-                await controller.visits.refused(wanted or "", None, str(error))
+                await self._visits.refused(controller.state.window_id, wanted or "", None, str(error))
                 window.show_no_tenant(can_fill=False)
-                window.show_problem(str(error))
+                controller.stranded.tell(str(error), wanted)
                 following = await controller.next_tenant()
             except Exception:  # noqa: BLE001 - a window outlives whatever ended its session, and says so
                 _log.exception("A window's session failed")
@@ -198,7 +202,12 @@ class Windows:
         await self._ended(controller)
 
     def _tell(self, text: str) -> None:
-        self._controllers[0].window.show_problem(text)
+        if not self._all_closed.is_set():
+            self._controllers[0].window.show_problem(text)
+
+    def _note_stranded(self, stranded: Stranded) -> None:
+        if self._stranded.note(stranded) and not self._all_closed.is_set():
+            self._controllers[0].stranded.tell(self._stranded.sentence, stranded.tenant_id)
 
     def _shown(self) -> set[str | None]:
         return {tenant for controller in self._controllers for tenant in controller.open_for}
@@ -236,8 +245,9 @@ class Windows:
         try:
             chosen = backend.config.choose(tenant_id)
         except TenancyError as error:
-            controller.window.show_problem(str(error))
-            self._errand(controller.visits.refused(tenant_id, controller.state.tenant_id, str(error)))
+            controller.stranded.tell(str(error), tenant_id)
+            window_id, current = controller.state.window_id, controller.state.tenant_id
+            self._errand(self._visits.refused(window_id, tenant_id, current, str(error)))
         else:
             if chosen is not None:
                 controller.switch(chosen)
@@ -301,6 +311,12 @@ class Windows:
 
 def _new_id() -> str:
     return str(uuid.uuid4())
+
+
+async def _last_delivery(couriers: Couriers) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_DELIVERY):
+            await couriers.deliver_now()
 
 
 async def _first_rows(session: ReviewSession) -> None:

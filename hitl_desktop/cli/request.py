@@ -5,24 +5,28 @@ import hashlib
 import json
 import re
 import uuid
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from hitl_desktop.cli.output import decided_document, now, plain, print_json
 from hitl_desktop.cli.running import DONE, EXPIRED, REJECTED, json_option, run, session, tenant_option
-from hitl_desktop.domain.evidence import INLINE_LIMIT
+from hitl_desktop.domain.evidence import INLINE_LIMIT, evidence_digest
 from hitl_desktop.domain.gate import Gate, GateKind, GateStatus, gate_kind
 from hitl_desktop.domain.time import format_time
 from hitl_desktop.services.encoding import GateRequest
-from hitl_desktop.services.errors import Conflict, Unavailable
+from hitl_desktop.services.errors import Conflict, Interrupted, Unavailable
 from hitl_desktop.session import ReviewSession
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _BLOCK_MS = 2_000
 _WAIT_CODES = {GateStatus.APPROVED: DONE, GateStatus.REJECTED: REJECTED, GateStatus.EXPIRED: EXPIRED}
+
+
+Answer = TypeVar("Answer")
 
 
 class _GateType(click.ParamType[Any]):
@@ -86,20 +90,19 @@ def request(tenant: str | None, *, wait: bool, as_json: bool, **asked: Any) -> i
 async def _request(tenant: str | None, asked: dict[str, Any], *, wait: bool, as_json: bool) -> int:
     posted = _gate_request(asked, now())
     async with session(tenant) as opened:
-        cursor = await opened.newest_event() if wait else ""
-        await opened.request(posted)
-        gate = (await opened.open_gate(posted.request_id)).gate
         if wait:
-            return await _wait(opened, gate, cursor, as_json=as_json)
+            return await _wait(opened, posted, as_json=as_json)
+        await opened.request(posted)
         if as_json:
+            fields = {name.encode(): value.encode() for name, value in posted.bundle.items()}
             print_json(
                 {
                     "request_id": posted.request_id,
                     "tenant_id": opened.tenant_id,
-                    "status": gate.status.value,
-                    "evidence_bundle_id": gate.evidence_bundle_id,
-                    "evidence_digest": gate.bundle.digest,
-                    "expires_at": None if gate.expires_at is None else format_time(gate.expires_at),
+                    "status": GateStatus.PENDING.value,
+                    "evidence_bundle_id": posted.bundle["bundle_id"],
+                    "evidence_digest": evidence_digest(fields),
+                    "expires_at": None if posted.expires_at is None else format_time(posted.expires_at),
                 }
             )
         else:
@@ -107,12 +110,20 @@ async def _request(tenant: str | None, asked: dict[str, Any], *, wait: bool, as_
     return DONE
 
 
-async def _wait(opened: ReviewSession, gate: Gate, cursor: str, *, as_json: bool) -> int:
+async def _wait(opened: ReviewSession, posted: GateRequest, *, as_json: bool) -> int:
+    cursor = await opened.newest_event()
+    try:
+        await opened.request(posted)
+    except Interrupted as error:  # ask again: what is there by its id already is left as it is
+        await _back(opened, error)
+        await _answered(opened, lambda: opened.request(posted))
     if not as_json:
-        click.echo(f"Waiting for a decision about {gate.request_id}.", err=True)
+        click.echo(f"Waiting for a decision about {posted.request_id}.", err=True)
+    gate = await _look(opened, posted.request_id)
     while gate.status is GateStatus.PENDING:
-        gate, cursor = await _next_look(opened, gate, cursor)
-    decided = await opened.outcome(gate)
+        cursor = await _next_news(opened, gate, cursor)
+        gate = await _look(opened, gate.request_id)
+    decided = await _answered(opened, lambda: opened.outcome(gate))
     if as_json:
         print_json(decided_document(decided, opened.tenant_id, gate.bundle.digest))
     else:
@@ -122,19 +133,36 @@ async def _wait(opened: ReviewSession, gate: Gate, cursor: str, *, as_json: bool
     return _WAIT_CODES[gate.status]
 
 
-async def _next_look(opened: ReviewSession, gate: Gate, cursor: str) -> tuple[Gate, str]:
+async def _look(opened: ReviewSession, request_id: str) -> Gate:
+    return (await _answered(opened, lambda: opened.open_gate(request_id))).gate
+
+
+async def _next_news(opened: ReviewSession, gate: Gate, cursor: str) -> str:
+    """Wait until something happens, or the gate's time has run out, and return the cursor behind it."""
     left_ms = _BLOCK_MS if gate.expires_at is None else int((gate.expires_at - now()).total_seconds() * 1000) + 1
     try:
-        if left_ms <= 0:
-            await opened.expire(gate)
-        else:
-            cursor = await opened.next_events(cursor, min(left_ms, _BLOCK_MS))
+        if left_ms > 0:
+            return await opened.next_events(cursor, min(left_ms, _BLOCK_MS))
+        await opened.expire(gate)
     except Conflict:  # go on: decided in the last moment, or the server's clock is behind ours
-        cursor = await opened.next_events(cursor, _BLOCK_MS // 10)
+        return await _answered(opened, lambda: opened.next_events(cursor, _BLOCK_MS // 10))
     except Unavailable as error:  # go on: the gate is posted, and its decision comes with the server
-        click.echo(f"{error} Still waiting.", err=True)
-        await opened.returned()
-    return (await opened.open_gate(gate.request_id)).gate, cursor
+        await _back(opened, error)
+    return cursor
+
+
+async def _answered(opened: ReviewSession, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Return what the server answers, however often it goes away meanwhile: the gate is posted."""
+    while True:
+        try:
+            return await ask()
+        except Unavailable as error:  # ask again: it comes back, or somebody ends the waiting
+            await _back(opened, error)
+
+
+async def _back(opened: ReviewSession, error: Unavailable) -> None:
+    click.echo(f"{error} Still waiting.", err=True)
+    await opened.returned()
 
 
 def _gate_request(asked: dict[str, Any], at: datetime) -> GateRequest:

@@ -40,7 +40,7 @@ _UNANSWERED = frozenset({OutboxState.CONFLICT, OutboxState.EXPIRED, OutboxState.
 
 
 class Cause(StrEnum):
-    """Why a decision could not be delivered."""
+    """Why a decision could not be delivered; `credentials` is that of one that is still queued, and goes by itself."""
 
     NONE = ""
     DECIDED = "decided"
@@ -50,6 +50,7 @@ class Cause(StrEnum):
     DAMAGED = "damaged"
     REFUSED = "refused"
     NOT_ALLOWED = "not_allowed"
+    CREDENTIALS = "credentials"
 
 
 @dataclass(frozen=True, slots=True)

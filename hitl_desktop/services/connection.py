@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 from hitl_desktop.services.errors import (
     FunctionsMissing,
     Interrupted,
+    LoginRefused,
     Malformed,
     Refused,
     ServiceError,
@@ -202,7 +203,7 @@ class Connection:
     async def _evaluated(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Any:
         try:
             return await self._evaluate(script, keys, arguments)
-        except fault.ResponseError as error:
+        except (fault.ResponseError, fault.AuthenticationError) as error:  # the other scripts did run
             return error
 
     def _error(self, reply: Exception) -> ServiceError:
@@ -379,9 +380,9 @@ def named_alone(address: str) -> str:
     )
 
 
-def _wrong_password(address: str) -> Refused:
+def _wrong_password(address: str) -> LoginRefused:
     refused = f"The server at {address} refused the user name or password; nothing was read or written"
     if not TenantContext.is_set():
-        return Refused(f"{refused}, check HITL_REDIS_URL or REDIS_PASSWORD.")
+        return LoginRefused(f"{refused}, check HITL_REDIS_URL or REDIS_PASSWORD.")
     tenant_id = TenantContext.get_current_tenant()
-    return Refused(f"{refused}, give it the right ones with `hitl-desktop tenants login {tenant_id}`.")
+    return LoginRefused(f"{refused}, give it the right ones with `hitl-desktop tenants login {tenant_id}`.")

@@ -3,7 +3,8 @@
 ServiceError
 ├── Unavailable   the server cannot be reached or did not answer in time: try again later
 │   └── Interrupted   the connection was lost after sending: what was sent may have been done
-├── Refused       the server answered and says no: wrong password, no permission
+├── Refused       the server answered and says no: no permission
+│   ├── LoginRefused    it does not take the user name or password: it was asked nothing else
 │   └── TakesNoWrites   it takes no writes at present: out of memory or disk, read-only, busy
 │       └── FunctionsMissing   its administrator has not loaded this version's functions
 ├── Malformed     a record cannot be read
@@ -31,6 +32,10 @@ class Interrupted(Unavailable):
 
 class Refused(ServiceError):  # noqa: N818 - as above
     """The server answered and says no."""
+
+
+class LoginRefused(Refused):
+    """The server does not take the user name or password, so it has said nothing about anything else."""
 
 
 class TakesNoWrites(Refused):

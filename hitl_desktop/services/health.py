@@ -2,7 +2,7 @@
 
 from hitl_desktop.services import scripts
 from hitl_desktop.services.connection import Connection, named_alone, understood
-from hitl_desktop.services.errors import Refused
+from hitl_desktop.services.errors import LoginRefused, Refused
 from hitl_desktop.tenancy import TenantNames, require_tenant
 from hitl_desktop.tenancy.naming import UNPREFIXED_KEYS, unprefixed
 
@@ -80,11 +80,13 @@ class Health:
         It is another one whenever something may have been lost: after each restart, and once a replica is the master.
 
         Raises:
-            ServiceError: the server cannot be reached.
+            ServiceError: the server cannot be reached, or refuses the login.
         """
         require_tenant(self._names.tenant_id)
         try:
             told = await self._connection.read("INFO", "replication")
+        except LoginRefused:
+            raise
         except Refused:  # drop: this user may not ask
             return ""
         with understood(self._connection.address):

@@ -11,8 +11,8 @@ from typing import TypedDict, Unpack
 
 from hitl_desktop.domain.decision import Decided, Decision, Severity, Verdict
 from hitl_desktop.domain.gate import Gate
-from hitl_desktop.domain.outbox import NotWithdrawableError, OutboxEntry, OutboxState
-from hitl_desktop.services.errors import EvidenceChanged, Interrupted, NotFound, ServiceError, Unavailable
+from hitl_desktop.domain.outbox import Cause, NotWithdrawableError, OutboxEntry, OutboxState
+from hitl_desktop.services.errors import EvidenceChanged, Interrupted, LoginRefused, NotFound, ServiceError, Unavailable
 from hitl_desktop.store.database import storable
 from hitl_desktop.store.outbox_rows import entry_of
 from hitl_desktop.store.tenant_store import StoreThread
@@ -207,6 +207,7 @@ class OutboxDesk:
             ServiceError: the server cannot be reached or refuses.
             StoreError: the disk.
         """
+        await self._disk(lambda store: store.outbox.readmit())
         await self._outbound.verify()
         due: float | None = 0.0  # the first look takes up what ended senders have left, whenever that is due
         while due is not None and due - time.time() <= _HELD:
@@ -238,6 +239,8 @@ class OutboxDesk:
     async def _result(self, decision_id: str) -> Decided:
         entry = await self.find(decision_id)
         if entry.state is OutboxState.QUEUED and await self._taken_back(decision_id):
+            if entry.cause is Cause.CREDENTIALS:
+                raise LoginRefused(entry.problem)
             raise Unavailable(entry.problem or "The server cannot be reached; nothing was written.")
         if entry.state is OutboxState.DELIVERED:
             return Decided.by(entry.decision)

@@ -14,7 +14,7 @@ from hitl_desktop.domain.outbox import OutboxEntry
 from hitl_desktop.services.adoption import Adoption
 from hitl_desktop.services.connection import Connection, connect
 from hitl_desktop.services.encoding import GateRequest
-from hitl_desktop.services.errors import ServiceError, Unavailable
+from hitl_desktop.services.errors import LoginRefused, ServiceError, Unavailable
 from hitl_desktop.services.events import Events
 from hitl_desktop.services.gates import Gates
 from hitl_desktop.services.health import Health
@@ -190,7 +190,7 @@ class ReviewSession:
             return await self._reader.open_kept(request_id, self.book.gates.get(request_id))
         try:
             found = await self._reader.open(request_id)
-        except Unavailable as error:
+        except (Unavailable, LoginRefused) as error:
             try:
                 return await self._reader.open_kept(request_id, self.book.gates.get(request_id))
             except (ServiceError, StoreError):  # what the server says is what counts

@@ -136,6 +136,7 @@ class Workers:
 
     async def _load(self) -> None:
         try:
+            await self._disk(lambda store: store.outbox.readmit())
             # First what was decided here: no gate shows as waiting that is on its way already.
             await self._outbound.reload()
             await self._recorder.load()

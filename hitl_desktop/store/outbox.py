@@ -161,10 +161,11 @@ class Outbox:
     def _put_back(self, outcome: Outcome) -> None:
         self._connection.execute(
             "UPDATE outbox SET state = CASE WHEN attempts > 1 THEN 'unknown' ELSE 'queued' END, "
-            "problem = CASE WHEN attempts > 1 THEN problem ELSE ? END, attempts = attempts - 1, "
+            "problem = CASE WHEN attempts > 1 THEN problem ELSE ? END, "
+            "cause = CASE WHEN attempts > 1 THEN cause ELSE ? END, attempts = attempts - 1, "
             "sender = NULL, lease = NULL "
             "WHERE decision_id = ? AND state = 'sending' AND sender = ?",
-            (outcome.problem, outcome.decision_id, self._sender),
+            (outcome.problem, outcome.cause.value, outcome.decision_id, self._sender),
         )
 
     def _entered(self, outcome: Outcome) -> None:
@@ -212,18 +213,38 @@ class Outbox:
                 (decision_id,),
             )
 
+    def note_login(self, problem: str) -> bool:
+        """Note on all rows that are queued that the server refuses the login, or (empty) that it takes it.
+
+        Return whether that is news about any.
+        """
+        cause = Cause.CREDENTIALS if problem else Cause.NONE
+        told = "state = 'queued' AND (cause = 'credentials') <> (?1 = 'credentials')"
+        if first_row(self._connection, f"SELECT 1 FROM outbox WHERE {told}", (cause.value,)) is None:
+            return False
+        with transaction(self._connection):
+            self._connection.execute(f"UPDATE outbox SET cause = ?1, problem = ?2 WHERE {told}", (cause.value, problem))
+        return True
+
+    def readmit(self) -> int:
+        """Queue again what was refused because its tenant was not allowed, now that it is; return how many."""
+        stranded = "state = 'refused' AND cause = 'not_allowed'"
+        if first_row(self._connection, f"SELECT 1 FROM outbox WHERE {stranded}") is None:
+            return 0
+        return self._queue_again(stranded)
+
     def retry(self, decision_id: str | None = None) -> int:
         """Queue one row that waits for an answer again, or all that were refused; return how many."""
+        if decision_id is None:
+            return self._queue_again("state = 'refused'")
+        return self._queue_again("state IN ('refused', 'conflict', 'expired') AND decision_id = ?", decision_id)
+
+    def _queue_again(self, chosen: str, *names: str) -> int:
         with transaction(self._connection, durable=True):
-            chosen = (
-                ("state = 'refused'", ())
-                if decision_id is None
-                else ("state IN ('refused', 'conflict', 'expired') AND decision_id = ?", (decision_id,))
-            )
             self._connection.execute(
                 f"UPDATE OR IGNORE outbox SET state = 'queued', cause = '', problem = '', theirs = NULL, "
-                f"held_until = NULL WHERE {chosen[0]}",
-                chosen[1],
+                f"held_until = NULL WHERE {chosen}",
+                names,
             )
             return int(self._connection.changes())
 

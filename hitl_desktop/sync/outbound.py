@@ -11,10 +11,11 @@ from random import Random
 
 from hitl_desktop.domain.decision import Decided
 from hitl_desktop.domain.gate import Gate
-from hitl_desktop.domain.outbox import OutboxEntry, OutboxState
+from hitl_desktop.domain.outbox import Cause, OutboxEntry, OutboxState
 from hitl_desktop.services.errors import (
     AlreadyDecided,
     Interrupted,
+    LoginRefused,
     Refused,
     ServiceError,
     TakesNoWrites,
@@ -203,9 +204,18 @@ class Outbound:
                 await self._verify(names[start : start + TOGETHER], history_id)
             if names:
                 await self.reload()
+            await self._note_login("")
+        except LoginRefused as error:
+            self._is_verified = False
+            await self._note_login(str(error))
+            raise
         except BaseException:
             self._is_verified = False
             raise
+
+    async def _note_login(self, problem: str) -> None:
+        if await self._disk(lambda store: store.outbox.note_login(problem)):
+            await self.reload()
 
     async def _verify(self, names: Sequence[str], history_id: str) -> None:
         entries = await self._disk(lambda store: [one for name in names if (one := store.outbox.find(name))])
@@ -272,6 +282,8 @@ class Outbound:
             return queued(one, str(answer))
         if one.entry.attempts and (sent_before := await self._sent_before(one, answer)) is not None:
             return sent_before
+        if isinstance(answer, LoginRefused):  # nothing was asked about the decision, which goes out after a login
+            return replace(queued(one, str(answer)), cause=Cause.CREDENTIALS)
         state, cause = conflict(answer)
         theirs = answer.decided if isinstance(answer, AlreadyDecided) else None
         return Outcome(name, state, cause, str(answer), theirs)

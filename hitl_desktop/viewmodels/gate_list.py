@@ -7,7 +7,7 @@ from typing import Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, QTimer, Signal
 
 from hitl_desktop.domain.gate import Gate, Quarantined
-from hitl_desktop.domain.outbox import OutboxEntry, OutboxState
+from hitl_desktop.domain.outbox import Cause, OutboxEntry, OutboxState
 from hitl_desktop.domain.projection import Queue, is_expiring
 from hitl_desktop.sync.book import Change
 from hitl_desktop.viewmodels.ranked import Ranked
@@ -308,5 +308,7 @@ def _spoken(record: Gate | Quarantined, entry: OutboxEntry | None) -> str:
     if isinstance(record, Quarantined):
         return f"Quarantined: {record.reason}"
     state = record.status.value if entry is None else f"your decision is {entry.state.value}"
+    if entry is not None and entry.cause is Cause.CREDENTIALS:
+        state += ", since the server refused your login"
     kind = record.kind.value if record.kind else record.gate_type
     return f"{kind}: {record.summary or 'no summary'}, {record.task_id}, {state}"

@@ -3,11 +3,13 @@
 import asyncio
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from hitl_desktop.domain.outbox import NotWithdrawableError, OutboxEntry, OutboxState
+from hitl_desktop.domain.outbox import Cause, NotWithdrawableError, OutboxEntry, OutboxState
 from hitl_desktop.session import ReviewSession
 from hitl_desktop.session.export import export_document
 from hitl_desktop.viewmodels.tasks import Tasks
@@ -49,23 +51,25 @@ class OutboxViewModel(QObject):
 
     def _was_undone(self, entry: OutboxEntry) -> None:
         self.undone.emit(entry)
-        self.told.emit(f"Undone: “{_name(entry)}” waits for you again.")
+        self.told.emit(f"Undone: “{name_of(entry)}” waits for you again.")
 
     def accept(self, entry: OutboxEntry) -> None:
         """Let the server's side stand."""
         self._tasks.start(
             self._session.outbox.accept(entry.decision_id),
-            lambda _done: self.told.emit(f"Answered: the server's side stands for “{_name(entry)}”."),
+            lambda _done: self.told.emit(f"Answered: the server's side stands for “{name_of(entry)}”."),
             self._failed,
         )
 
     def retry(self, entry: OutboxEntry) -> None:
-        """Send a decision again that the server did not take."""
+        """Send a decision again that the server did not take, or try once more to log in."""
         self._tasks.start(
             self._session.outbox.retry(entry.decision_id),
-            lambda _count: self.told.emit(f"Queued again: “{_name(entry)}”."),
+            lambda _count: self.told.emit(f"Trying again: “{name_of(entry)}”."),
             self._failed,
         )
+        if entry.cause is Cause.CREDENTIALS:
+            self._tasks.start(self._session.refresh())
 
     def send_now(self, entry: OutboxEntry) -> None:
         """Send a decision before the time to undo it is over."""
@@ -79,16 +83,28 @@ class OutboxViewModel(QObject):
 
     async def _write(self, entry: OutboxEntry, path: Path) -> None:
         fields = await self._session.outbox.fields(entry.decision_id)
-        document = export_document(entry, self._session.tenant_id, fields)
-        await asyncio.to_thread(_write_private, path, json.dumps(document, indent=2))
+        await write_export(export_document(entry, self._session.tenant_id, fields), path)
 
     def _failed(self, error: Exception) -> None:
-        if isinstance(error, NotWithdrawableError):
-            self.failed.emit(str(error))
-        elif isinstance(error, OSError):
-            self.failed.emit(f"The file cannot be written: {error.strerror}.")
-        else:
-            self.failed.emit(f"That was not done: {error}")
+        self.failed.emit(why_not_done(error))
+
+
+def why_not_done(error: Exception) -> str:
+    """Return in a sentence why something about a decision was not done."""
+    if isinstance(error, NotWithdrawableError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"The file cannot be written: {error.strerror}."
+    return f"That was not done: {error}"
+
+
+async def write_export(document: Mapping[str, Any], path: Path) -> None:
+    """Write an exported decision to a new file for the account's eyes alone.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    await asyncio.to_thread(_write_private, path, json.dumps(document, indent=2))
 
 
 def _write_private(path: Path, text: str) -> None:
@@ -98,5 +114,6 @@ def _write_private(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _name(entry: OutboxEntry) -> str:
+def name_of(entry: OutboxEntry) -> str:
+    """Return what a sentence calls a decision: the summary of its gate."""
     return entry.gate.summary or entry.request_id

@@ -19,12 +19,21 @@ _HEADINGS = {
     OutboxState.EXPIRED: "Your decision came too late",
     OutboxState.REFUSED: "The server refused your decision",
 }
+_CAUSES = {
+    Cause.CREDENTIALS: "The server refused your login, so your decision waits",
+    Cause.NOT_ALLOWED: "You may no longer work for this tenant",
+    Cause.DAMAGED: "Your decision was not sent",
+}
 _UNKNOWN = "The server is asked whether it has it, by the decision's id, as soon as it can be reached."
+_UNASKED = "Whether the server has it cannot be asked while the tenant is not allowed; it is asked once it is again."
+_NOT_ASKED = "It is not asked: nothing is read from or written to a tenant that is not allowed."
 _DIGEST_SHOWN = 12
 
 
 class ConflictCard(QFrame):
     """Stands where the decision is made, while the reviewer's own decision about the gate still counts.
+
+    With `local`, the tenant may not be worked for: only what needs no server is offered.
 
     Signals: `accepted` the server's side stands, `again` to review anew, `withdrawn` to take it back, `retried`,
     `sent_now`, `then_wanted` and `now_wanted` for the evidence, and `exported` with the file's path.
@@ -39,9 +48,10 @@ class ConflictCard(QFrame):
     now_wanted = Signal()
     exported = Signal(object)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, local: bool = False) -> None:
         super().__init__(parent)
         self.setObjectName("decision")
+        self._is_local = local
         self._entry: OutboxEntry | None = None
         self._heading = label(tone="paneTitle", wraps=True)
         self._problem = label(tone="muted", wraps=True)
@@ -51,14 +61,14 @@ class ConflictCard(QFrame):
             text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._then = QPushButton("Evidence as I saw it")
         self._then.setCheckable(True)
+        self._then.setAutoDefault(False)
         self._then.toggled.connect(self._switch_evidence)
         self.accept = _button("Accept theirs", self.accepted)
         self.review_again = _button("Review again", self.again)
         self.withdraw = _button("Withdraw", self.withdrawn)
         self.retry = _button("Send again", self.retried)
         self.send_now = _button("Send now", self.sent_now)
-        self.export = QPushButton("Export …")
-        self.export.clicked.connect(self._choose_file)
+        self.export = _button("Export …", self._choose_file)
         self._lay_out()
         self.hide()
 
@@ -73,12 +83,14 @@ class ConflictCard(QFrame):
             self._then.setChecked(False)
             self._then.blockSignals(False)  # noqa: FBT003 - as above
         self._entry = entry
-        self._heading.setText(f"{_HEADINGS[entry.state]} · {entry.decision.verdict}")
-        self._problem.setText(entry.problem or (_UNKNOWN if entry.state is OutboxState.UNKNOWN else ""))
-        # Where somebody was faster, the server's side says it all.
-        self._problem.setVisible(bool(self._problem.text()) and entry.theirs is None)
+        self._heading.setText(f"{_heading(entry)} · {entry.decision.verdict}")
+        self._problem.setText(_UNASKED if self._is_local and entry.state.is_open else _problem(entry))
+        # Where somebody was faster, the server's side says it all; of a tenant, the place around the card.
+        is_said = entry.theirs is not None or (self._is_local and entry.cause is Cause.NOT_ALLOWED)
+        self._problem.setVisible(bool(self._problem.text()) and not is_said)
         self._ours.setText(_side("You", entry))
-        self._theirs.setText(_other_side(entry, gate))
+        asked = not self._is_local or entry.theirs is not None
+        self._theirs.setText(_other_side(entry, gate) if asked else _NOT_ASKED)
         self._offer(entry, gate)
         self.show()
 
@@ -88,15 +100,16 @@ class ConflictCard(QFrame):
         if entry is not None and entry.state is OutboxState.QUEUED and entry.held_until is not None:
             left = (entry.held_until - datetime.now(UTC)).total_seconds()
             held = f" · sent in {left:.0f} s" if left > 0 else ""
-            self._heading.setText(f"{_HEADINGS[entry.state]} · {entry.decision.verdict}{held}")
+            self._heading.setText(f"{_heading(entry)} · {entry.decision.verdict}{held}")
 
     def _offer(self, entry: OutboxEntry, gate: Gate) -> None:
         waits = gate.status is GateStatus.PENDING and not gate.is_overdue(datetime.now(UTC))
-        unanswered = entry.state.needs_answer
+        unanswered = entry.state.needs_answer and not self._is_local
         self.accept.setText("Accept theirs" if entry.cause is Cause.DECIDED else "Let it go")
         self.accept.setVisible(unanswered)
         self.review_again.setVisible(unanswered and waits)
-        self.retry.setVisible(entry.state is OutboxState.REFUSED)
+        is_refused = entry.state is OutboxState.REFUSED and not self._is_local
+        self.retry.setVisible(is_refused or entry.cause is Cause.CREDENTIALS)
         self.withdraw.setText("Undo" if entry.state is OutboxState.QUEUED else "Withdraw")
         self.withdraw.setVisible(entry.can_be_withdrawn)
         self.send_now.setVisible(entry.state is OutboxState.QUEUED and entry.held_until is not None)
@@ -140,8 +153,19 @@ class ConflictCard(QFrame):
 
 def _button(text: str, pressed: object) -> QPushButton:
     button = QPushButton(text)
+    button.setAutoDefault(False)  # in a dialog, Enter would press it from anywhere
     button.clicked.connect(pressed)
     return button
+
+
+def _heading(entry: OutboxEntry) -> str:
+    return _CAUSES.get(entry.cause, _HEADINGS[entry.state])
+
+
+def _problem(entry: OutboxEntry) -> str:
+    if entry.cause is Cause.CREDENTIALS:
+        return f"{entry.problem} It is sent by itself once the server takes your login."
+    return entry.problem or (_UNKNOWN if entry.state is OutboxState.UNKNOWN else "")
 
 
 def _side(who: str, entry: OutboxEntry) -> str:
@@ -163,6 +187,8 @@ def _other_side(entry: OutboxEntry, gate: Gate) -> str:
             lines.append(f"Reason: {one_line(theirs.reason)}")
         lines += [f"Condition: {one_line(condition)}" for condition in theirs.conditions]
         return "\n".join(lines)
+    if entry.cause is Cause.CREDENTIALS:
+        return "It has not been asked: it knows nothing of your decision."
     if entry.cause is Cause.GONE:
         return "There is no such gate any more."
     if entry.cause is Cause.CHANGED and gate.bundle.is_whole:

@@ -7,7 +7,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from hitl_desktop.domain.gate import Gate, GateKind, GateStatus, Quarantined
-from hitl_desktop.domain.outbox import OutboxEntry
+from hitl_desktop.domain.outbox import Cause, OutboxEntry
 from hitl_desktop.domain.projection import URGENT_WITHIN, GateState, state_of
 from hitl_desktop.viewmodels.gate_list import entry_of, record_of
 from hitl_desktop.widgets.theme import Theme
@@ -97,7 +97,8 @@ class GateDelegate(QStyledItemDelegate):
         muted = self._theme.tokens.muted
         mark = self._theme.mark(state)
         if entry is not None and state.value != entry.decision.verdict.value:
-            return f"{mark.glyph} {entry.decision.verdict} · {state}", mark.color
+            told = "login refused" if entry.cause is Cause.CREDENTIALS else state
+            return f"{mark.glyph} {entry.decision.verdict} · {told}", mark.color
         if state is GateState.OVERDUE:
             return f"{mark.glyph} overdue", mark.color
         if entry is not None or gate.status is not GateStatus.PENDING:

@@ -8,10 +8,14 @@ from hitl_desktop.widgets.labels import label, line
 
 
 class QueueList(QFrame):
-    """`chosen` comes with a Queue, `knowledge_wanted` when the documents are asked for."""
+    """`chosen` comes with a Queue, `knowledge_wanted` when the documents are asked for.
+
+    `stranded_wanted` comes when the decisions for tenants that are not allowed any more are asked for.
+    """
 
     chosen = Signal(object)
     knowledge_wanted = Signal()
+    stranded_wanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -37,12 +41,23 @@ class QueueList(QFrame):
         knowledge.setToolTip("Search the tenant's documents beside the gate (F8)")
         knowledge.clicked.connect(self.knowledge_wanted)
         layout.addWidget(knowledge)
+        self.stranded = QueueButton("Not allowed any more")
+        self.stranded.setCheckable(False)
+        self.stranded.setToolTip("Your decisions for tenants that you may no longer work for")
+        self.stranded.clicked.connect(self.stranded_wanted)
+        self.stranded.hide()
+        layout.addWidget(self.stranded)
         layout.addStretch()
 
     def show_counts(self, counts: dict[Queue, int]) -> None:
         """Show how many records stand in each queue."""
         for queue, count in counts.items():
             self._buttons[queue].set_count(count)
+
+    def show_stranded(self, count: int) -> None:
+        """Show how many decisions wait for tenants that are not allowed any more; nothing for none."""
+        self.stranded.set_count(count)
+        self.stranded.setVisible(count > 0)
 
     def select(self, queue: Queue) -> None:
         """Mark `queue` as the one that is shown."""

@@ -91,6 +91,7 @@ QAbstractScrollArea::corner { background: $window; border: none; }
 QAbstractScrollArea { background: $window; selection-color: $text; }
 QAbstractItemView { background: $window; border: none; outline: none; gridline-color: $line;
     selection-color: $text; }
+QListWidget#stranded::item { padding: 7px 20px; }
 QTableCornerButton::section { background: $side; border: none; }
 QHeaderView::section { background: $side; color: $muted; border: none; border-bottom: 1px solid $line;
     padding: 4px 8px; font-size: ${secondary}px; }

@@ -13,8 +13,10 @@ from hitl_desktop.domain.decision import Verdict
 from hitl_desktop.domain.outbox import Cause, OutboxState
 from hitl_desktop.services.encoding import GateRequest
 from hitl_desktop.session import Backend, open_backend, open_session
+from hitl_desktop.session.stranded import Stranded
 from hitl_desktop.settings import read_settings
 from hitl_desktop.sync.cancelling import ended
+from tests import keyrings
 from tests.faults.ledger import ledger
 from tests.faults.lives import outbox_rows, settings_of
 from tests.faults.test_claims import forget_decision
@@ -31,12 +33,12 @@ def environment(home: Path, valkey: Server) -> dict[str, str]:
 
 @asynccontextmanager
 async def at_work(
-    environment: dict[str, str], told: list[str], *, offline: bool = False
+    environment: dict[str, str], told: list[str], noted: list[Stranded] | None = None, *, offline: bool = False
 ) -> AsyncIterator[tuple[Backend, Couriers]]:
     """Run couriers of an application that shows no tenant."""
     async with open_backend(read_settings(environment)) as backend:
         backend.work_offline(offline=offline)
-        couriers = Couriers(backend, lambda: (), told.append)
+        couriers = Couriers(backend, lambda: (), told.append, ([] if noted is None else noted).append)
         running = asyncio.create_task(couriers.run())
         try:
             yield backend, couriers
@@ -110,23 +112,67 @@ async def test_working_offline_sends_nothing(valkey: Server, environment: dict[s
         await until(lambda: not outbox_rows(environment), "that is known")
 
 
+@pytest.mark.parametrize("offline", [False, True])
 @pytest.mark.parametrize("now", [{"ALLOWED_TENANTS": "widgets-inc"}, {"MULTI_TENANCY_ENABLED": "false"}])
-async def test_what_may_not_be_delivered_any_more_is_given_back_and_told_once(
-    valkey: Server, environment: dict[str, str], now: dict[str, str]
+async def test_what_may_not_be_delivered_any_more_is_given_back_and_noted_at_each_look(
+    valkey: Server, environment: dict[str, str], now: dict[str, str], *, offline: bool
 ) -> None:
     request = gate_request("Too late")
     await ask(valkey.url, TENANT, request)
     await queue(environment, request)
     told: list[str] = []
+    noted: list[Stranded] = []
     changed = environment | {"DEFAULT_TENANT_ID": "widgets-inc"} | now
-    async with at_work(changed, told) as (_, couriers):
-        await until(lambda: told, "it is told")
+    before = valkey.run("INFO", "stats")["total_connections_received"]
+    async with at_work(changed, told, noted, offline=offline) as (_, couriers):
+        await until(lambda: noted, "it is noted")
         for _ in range(3):
             await one_round(couriers)
+        assert len(noted) > len(range(3))
     (row,) = outbox_rows(environment)
     assert (row.state, row.cause) == (OutboxState.REFUSED, Cause.NOT_ALLOWED)
+    assert len(set(noted)) == 1
+    assert (noted[0].tenant_id, noted[0].count) == (TENANT, 1)
+    assert f"outbox list --tenant {TENANT}" in noted[0].sentence
+    assert told == []
+    assert valkey.run("INFO", "stats")["total_connections_received"] - before == 1, "only this question itself"
+
+
+async def test_what_was_given_back_is_delivered_once_its_tenant_is_allowed_again(
+    valkey: Server, environment: dict[str, str]
+) -> None:
+    request = gate_request("Late")
+    await ask(valkey.url, TENANT, request)
+    name = await queue(environment, request)
+    noted: list[Stranded] = []
+    async with at_work(environment | {"ALLOWED_TENANTS": "widgets-inc", "DEFAULT_TENANT_ID": "widgets-inc"}, [], noted):
+        await until(lambda: noted, "it is noted")
+    async with at_work(environment, [], noted):
+        await until(lambda: is_written(valkey, request, name), "it is sent by itself")
+        await until(lambda: not outbox_rows(environment), "that is known")
+
+
+async def test_decisions_that_wait_for_a_login_are_told_once_and_sent_after_it(
+    valkey: Server, environment: dict[str, str]
+) -> None:
+    request = gate_request("Later")
+    await ask(valkey.url, TENANT, request)
+    name = await queue(environment, request)
+    told: list[str] = []
+    with keyrings.used(keyrings.Asked()):
+        password = keyrings.make_users(valkey, TENANT)[TENANT]
+        async with at_work(environment, told) as (_, couriers):
+            await until(lambda: told, "it is told")
+            await one_round(couriers)
+            (row,) = outbox_rows(environment)
+            assert (row.state, row.cause) == (OutboxState.QUEUED, Cause.CREDENTIALS)
+            keyrings.log_in(TENANT, valkey.url, password)
+            couriers.look()
+            await until(lambda: is_written(valkey, request, name), "it is sent by itself")
+            await until(lambda: not outbox_rows(environment), "that is known")
     assert len(told) == 1
-    assert "outbox list" in told[0]
+    assert f"1 decision for {TENANT}" in told[0]
+    assert f"tenants login {TENANT}" in told[0]
 
 
 async def test_single_tenant_decisions_are_given_back_once_there_are_tenants(
@@ -138,9 +184,10 @@ async def test_single_tenant_decisions_are_given_back_once_there_are_tenants(
     async with open_backend(read_settings(single)) as backend, open_session(backend, live=False) as session:
         await session.request(request)
     await queue(single, request)
-    told: list[str] = []
-    async with at_work(environment, told):
-        await until(lambda: told, "it is told")
-    assert "single-tenant mode" in told[0]
+    noted: list[Stranded] = []
+    async with at_work(environment, [], noted):
+        await until(lambda: noted, "it is noted")
+    assert noted[0].tenant_id is None
+    assert "single-tenant mode" in noted[0].sentence
     (row,) = outbox_rows(single, None)
     assert (row.state, row.cause) == (OutboxState.REFUSED, Cause.NOT_ALLOWED)

@@ -1,10 +1,12 @@
 """Every way in which somebody who works for a tenant can look around: each returns all it sees, as one text."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from hitl_desktop.services.events import Events
 from hitl_desktop.services.gates import Gates
 from hitl_desktop.services.history import History
+from hitl_desktop.session.stranded import open_stranded
 from hitl_desktop.store.database import open_database
 from hitl_desktop.store.keys import Keys
 from hitl_desktop.sync.monitor import Phase
@@ -125,6 +127,14 @@ async def the_store(place: Place, tenant: str, _asked: Sequence[str]) -> str:
         connection.close()
 
 
+async def what_is_stranded(place: Place, tenant: str, _asked: Sequence[str]) -> str:
+    """Look at what waits as one does who may no longer work for the tenant, and export it."""
+    allowed = tuple(other for other in MARKS if other != tenant)
+    async with open_stranded(replace(place.settings, allowed_tenants=allowed), tenant) as outbox:
+        entries = await outbox.entries()
+        return repr((await outbox.summary(), entries, [await outbox.exported(entry) for entry in entries]))
+
+
 LOOKS: dict[Look, tuple[str, ...]] = {
     the_repository: ("summary-4", "content", "description", "path", "task-4", "agent"),
     the_event_stream: ("task-0", "task-4", "session", "reason"),
@@ -136,5 +146,6 @@ LOOKS: dict[Look, tuple[str, ...]] = {
     the_command_line: ("summary-4", "content 4", "description", "reason", "theirs", "feedback", "condition", "sha"),
     the_export: ("summary", "content", "reason", "feedback", "condition", "theirs", "sha"),
     the_store: ("summary-4", "content 4", "draft", "reason", "theirs", "feedback", "condition", "sha", "path"),
+    what_is_stranded: ("summary-1", "content 1", "reason", "theirs", "feedback", "condition", "sha"),
 }
 """The looks, and what each must show a tenant of its own; of another's, nothing."""

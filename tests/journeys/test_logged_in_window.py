@@ -7,6 +7,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
+from hitl_desktop.domain.projection import Queue
 from hitl_desktop.widgets.main_window import MainWindow
 from tests import keyrings
 from tests.driving import open_gate, running, summaries, switch
@@ -57,6 +58,39 @@ async def test_every_tenant_is_counted_shown_and_delivered_as_itself(
     assert valkey.run("ACL", "LOG") == []  # no user ever tried another tenant's keys, nobody came without a login
     assert ring.asked
     assert "MainThread" not in {thread for _, thread in ring.asked}
+
+
+async def test_a_decision_that_meets_a_refused_login_has_a_card_and_goes_out_after_a_good_one(
+    valkey: Server, environment: dict[str, str]
+) -> None:
+    request = gate_request("Retry with jitter")
+    await ask(valkey.url, A, request)
+    keyrings.log_in(A, valkey.url, keyrings.make_users(valkey, A)[A])
+    async with running(environment | {"HITL_UNDO_SECONDS": "0"}) as window:
+        await open_gate(window, "Retry with jitter")
+        await until(lambda: window._view is not None and window._view.kept == (1, 1), "the evidence is kept")
+        valkey.run("ACL", "SETUSER", f"{A}-reviewer", "resetpass", ">another")
+        valkey.run("CLIENT", "KILL", "USER", f"{A}-reviewer")
+        await until(lambda: f"tenants login {A}" in window.connection_band.text(), "the window names what to do")
+    async with running(environment | {"HITL_UNDO_SECONDS": "0"}) as window:  # with the password that is wrong by now
+        await open_gate(window, "Retry with jitter")
+        assert window.review is not None
+        QTest.mouseClick(window.review.decision.approve, Qt.MouseButton.LeftButton)
+        await until(lambda: not summaries(window), "the decided gate has left")
+        window.queues.chosen.emit(Queue.OUTBOX)
+        card = window.review.conflict
+        await until(lambda: "refused your login" in card._heading.text(), "its card says why it waits")
+        assert f"tenants login {A}" in card._problem.text()
+        offered = (card.withdraw, card.retry, card.export, card.accept, card.review_again, card.send_now)
+        assert [button.text() for button in offered if not button.isHidden()] == ["Undo", "Send again", "Export …"]
+        assert "1 queued" in window._outbox.text()
+        spoken = window.gates.table.model().index(0, 0).data(Qt.ItemDataRole.AccessibleTextRole)
+        assert spoken.endswith("your decision is queued, since the server refused your login")
+        keyrings.log_in(A, valkey.url, "another")
+        QTest.mouseClick(card.retry, Qt.MouseButton.LeftButton)
+        await until(lambda: not written(valkey, A, request).is_pending, "it is sent")
+        await until(lambda: not window._view.outbox.counts() if window._view else False, "that is known")
+    assert len(written(valkey, A, request).events) == 1
 
 
 async def test_a_refused_login_is_told_in_the_window_and_heals(valkey: Server, environment: dict[str, str]) -> None:

@@ -143,6 +143,51 @@ def test_only_refused_rows_are_tried_again_by_themselves(outbox: Outbox) -> None
     assert outbox.retry("no such decision") == 0
 
 
+def test_a_tenant_that_is_allowed_again_gets_back_what_it_was_refused_for_that_alone(outbox: Outbox) -> None:
+    stranded = put(outbox)
+    assert outbox.refuse_queued(Cause.NOT_ALLOWED, "Not on the list.") == 1
+    refused = put(outbox)
+    claimed(outbox)
+    settle(outbox, refused, OutboxState.REFUSED, Cause.REFUSED)
+    assert outbox.readmit() == 1
+    assert (state(outbox, stranded), state(outbox, refused)) == (OutboxState.QUEUED, OutboxState.REFUSED)
+    found = outbox.find(stranded.decision_id)
+    assert found is not None
+    assert (found.cause, found.problem) == (Cause.NONE, "")
+    assert outbox.readmit() == 0
+
+
+def test_a_refused_login_is_noted_on_what_is_queued_alone_and_once(outbox: Outbox) -> None:
+    sent, unknown = put(outbox), put(outbox)
+    claimed(outbox)
+    settle(outbox, sent, OutboxState.CONFLICT, Cause.GONE)
+    settle(outbox, unknown, OutboxState.UNKNOWN)
+    queued = put(outbox)
+
+    def told() -> list[tuple[Cause, str]]:
+        return [(one.cause, one.problem) for one in outbox.entries()]
+
+    plain = told()
+    assert not outbox.note_login("")
+    assert outbox.note_login("Wrong password.")
+    assert not outbox.note_login("Wrong password.")
+    assert told() == [*plain[:2], (Cause.CREDENTIALS, "Wrong password.")]
+    assert outbox.note_login("")
+    assert told() == plain
+    assert claimed(outbox) == [unknown.decision_id, queued.decision_id]
+
+
+def test_a_refused_login_changes_nothing_about_what_may_have_been_written(outbox: Outbox) -> None:
+    one = put(outbox)
+    claimed(outbox)
+    settle(outbox, one, OutboxState.UNKNOWN)
+    claimed(outbox)
+    settle(outbox, one, OutboxState.QUEUED, Cause.CREDENTIALS)
+    found = outbox.find(one.decision_id)
+    assert found is not None
+    assert (found.state, found.cause, found.can_be_withdrawn) == (OutboxState.UNKNOWN, Cause.NONE, False)
+
+
 def test_a_retry_never_puts_two_of_a_gate_on_their_way(outbox: Outbox) -> None:
     about = gate()
     first = put(outbox, about)

@@ -1,0 +1,76 @@
+"""A password that is changed while decisions are sent, and a connection that breaks meanwhile: what is told is true."""
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from hitl_desktop.domain.outbox import Cause, OutboxState
+from hitl_desktop.services.errors import ServiceError
+from hitl_desktop.session import open_backend, open_session
+from hitl_desktop.settings import read_settings
+from tests.faults.ledger import ledger
+from tests.faults.lives import settings_of
+from tests.faults.proxy import Fault, Harm, Proxy, Way, proxy_before
+from tests.faults.test_proxy import check_told, delivered, queued, waiting_gates
+from tests.gates import TENANT
+from tests.servers import Server
+
+_TOGETHER = 3
+
+
+class Marks(dict[Way, int]):
+    """Counts the bytes of either way, and keeps where each reply ended."""
+
+    def __init__(self) -> None:
+        super().__init__(dict.fromkeys(Way, 0))
+        self.ends: list[int] = []
+
+    def __setitem__(self, way: Way, count: int) -> None:
+        super().__setitem__(way, count)
+        if way is Way.DOWN:
+            self.ends.append(count)
+
+
+@pytest.fixture
+async def proxy(valkey: Server) -> AsyncIterator[Proxy]:
+    async with proxy_before(valkey.port) as before:
+        yield before
+
+
+async def disturbed(home: Path, server: Server, proxy: Proxy, after: int | None) -> tuple[set[Cause], list[int]]:
+    """Break the sending of some decisions at one point, so that a new login is needed.
+
+    Return what was told of those that are still queued, and where replies ended.
+    """
+    requests, gates = await waiting_gates(server, _TOGETHER)
+    server.run("SCRIPT", "FLUSH")
+    server.run("CONFIG", "SET", "requirepass", "one")
+    settings = read_settings(settings_of(home, server, proxy.url.replace("//", "//:one@")))
+    async with open_backend(settings) as backend, open_session(backend, TENANT, live=False) as session:
+        entries = await queued(session, gates)
+        names = {entry.decision_id for entry in entries}
+        await session.count_pending()
+        server.run("CONFIG", "SET", "requirepass", "two")  # who is logged in stays so
+        proxy.arm(None if after is None else Fault(Harm.CUT, Way.DOWN, after))
+        marks = Marks()
+        proxy.passed = marks
+        with suppress(ServiceError):
+            await session.outbox.deliver()
+        rows = [row for row in await session.outbox.entries() if row.decision_id in names]
+        check_told(ledger(server, requests), rows)
+        server.run("CONFIG", "SET", "requirepass", "one")
+        proxy.arm(None)
+        await delivered(session, names)
+    server.run("CONFIG", "SET", "requirepass", "")
+    books = ledger(server, requests)
+    assert all(books.is_written_once(entry.request_id, entry.decision_id) for entry in entries)
+    return {row.cause for row in rows if row.state is OutboxState.QUEUED}, marks.ends
+
+
+async def test_whatever_is_told_of_a_decision_is_true(home: Path, valkey: Server, proxy: Proxy, *, full: bool) -> None:
+    _, ends = await disturbed(home, valkey, proxy, None)
+    points = range(1, ends[-1] + 1) if full else sorted({*ends, *(end - 1 for end in ends)})
+    causes = [(await disturbed(home, valkey, proxy, after))[0] for after in points]
+    assert Cause.CREDENTIALS in set().union(*causes)
