@@ -44,6 +44,11 @@ class RowsReader:
         """Whether the rows are still to come; it may wait for a person who unlocks the keyring."""
         return self._rows is None
 
+    @property
+    def tenant_id(self) -> str | None:
+        """The tenant whose rows are read by now; None where there are none yet, and in single-tenant mode."""
+        return None if self._rows is None else self._rows.tenant_id
+
     def follow(self, follower: Callable[[FirstRows], None]) -> None:
         """Call `follower` once with the rows: now, or from another thread when they come."""
         with self._lock:

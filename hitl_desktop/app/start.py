@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QApplication
 
 from hitl_desktop.app import lean_pyside
 from hitl_desktop.app.instance import Instance
+from hitl_desktop.domain.tenant import hue
 from hitl_desktop.settings import Settings, SettingsError, read_settings
 from hitl_desktop.widgets.main_window import MainWindow
 from hitl_desktop.widgets.theme import ARGUMENTS, Theme
@@ -45,6 +46,9 @@ def run(settings: Settings | None, reader: "RowsReader | None", tenant: str | No
     if not instance.claim():
         return 0 if instance.ask_for_window(tenant or "") else 1
     theme = Theme.choose(settings.theme)
+    if reader is not None and reader.tenant_id is not None:
+        # In its hue from the beginning: to give it one later has all that is shown styled twice.
+        theme = theme.for_hue(hue(reader.tenant_id))
     window = MainWindow(theme)
     # Once, when all its parts are there: with a stylesheet in place, every part added would be styled anew.
     theme.apply(application)

@@ -4,13 +4,12 @@ A process of its own reads them, while the window's process loads Qt; they go th
 over the disk. Whatever the file needs beyond reading (a key, a migration, a rescue) is left to the store itself.
 """
 
+import json
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-
-import msgpack
 
 from hitl_desktop.domain.gate import Gate
 from hitl_desktop.settings import Settings, SettingsError, read_settings
@@ -53,16 +52,13 @@ def write_first_rows(arguments: Sequence[str]) -> int:
 
 def packed(rows: FirstRows) -> bytes:
     """Return `rows` as bytes, for `unpacked`."""
-    found: bytes = msgpack.packb(
-        [rows.tenant_id, [row_of(gate) for gate in rows.gates]], unicode_errors="surrogatepass"
-    )
-    return found
+    return json.dumps([rows.tenant_id, [row_of(gate) for gate in rows.gates]]).encode()
 
 
 def unpacked(content: bytes) -> FirstRows:
     """Return what `packed` was given; no rows if it was cut short."""
     with suppress(ValueError, TypeError):
-        tenant_id, rows = msgpack.unpackb(content, unicode_errors="surrogatepass")
+        tenant_id, rows = json.loads(content)
         return FirstRows(tenant_id, tuple(gate for row in rows if (gate := gate_of(row)) is not None))
     return FirstRows()
 

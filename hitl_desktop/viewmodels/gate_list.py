@@ -135,8 +135,13 @@ class GateListModel(QAbstractTableModel):
         entries, rows = self._entries, self._rows
         records: tuple[Gate | Quarantined, ...] = (*change.gates, *change.quarantined)
         for record in records:
-            row = Row(record, entries.get(record.request_id) if isinstance(record, Gate) else None)
-            if change.bulk and row.name not in rows:
+            entry = entries.get(record.request_id) if isinstance(record, Gate) else None
+            name = record.request_id if isinstance(record, Gate) else record.key
+            known = rows.get(name)
+            if known is not None and known.record is record and known.entry is entry:
+                continue  # as with the gates of decisions on their way, by the thousand
+            row = Row(record, entry)
+            if change.bulk and known is None:
                 self._count(row, 1)
                 rows[row.name] = row
                 self._fresh.append(row)

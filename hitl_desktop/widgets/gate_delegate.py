@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen
-from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
+from PySide6.QtGui import QColor, QCursor, QFont, QFontMetrics, QPainter, QPen
+from PySide6.QtWidgets import QAbstractItemView, QStyledItemDelegate, QStyleOptionViewItem
 
 from hitl_desktop.domain.gate import Gate, GateKind, GateStatus, Quarantined
 from hitl_desktop.domain.outbox import Cause, OutboxEntry
@@ -21,9 +21,10 @@ _EDGE = 3
 class GateDelegate(QStyledItemDelegate):
     """Draws a Gate or a Quarantined record."""
 
-    def __init__(self, theme: Theme, parent: QWidget) -> None:
-        super().__init__(parent)
+    def __init__(self, theme: Theme, view: QAbstractItemView) -> None:
+        super().__init__(view)
         self._theme = theme
+        self._view = view
 
     def set_theme(self, theme: Theme) -> None:
         """Draw in another palette from now on, such as that of another tenant."""
@@ -39,23 +40,28 @@ class GateDelegate(QStyledItemDelegate):
         """Draw one row."""
         record = record_of(index)
         painter.save()
-        self._ground(painter, option)
+        self._ground(painter, option.rect, index.row())
         if isinstance(record, Gate):
             self._gate(painter, option, record, entry_of(index))
         elif isinstance(record, Quarantined):
             self._quarantined(painter, option, record)
         painter.restore()
 
-    def _ground(self, painter: QPainter, option: QStyleOptionViewItem) -> None:
+    def _ground(self, painter: QPainter, rect: QRect, row: int) -> None:
         tokens = self._theme.tokens
-        rect = option.rect
-        if option.state & QStyle.StateFlag.State_Selected:
+        # The option's state would tell as well, but to look at it takes a launch 10 ms: QStyle's names are made then.
+        if self._view.selectionModel().isRowSelected(row):
             painter.fillRect(rect, tokens.selection)
             painter.fillRect(QRect(rect.left(), rect.top(), _EDGE, rect.height()), self._theme.accent(self._theme.hue))
-        elif option.state & QStyle.StateFlag.State_MouseOver:
+        elif self._is_under_mouse(rect):
             painter.fillRect(rect, tokens.hover)
         painter.setPen(QPen(tokens.line, 1))
         painter.drawLine(rect.left() + _MARGIN, rect.bottom(), rect.right() - _MARGIN, rect.bottom())
+
+    def _is_under_mouse(self, rect: QRect) -> bool:
+        # Of the view, not of its viewport: to ask for a widget takes a launch 20 ms, since all kinds are made known.
+        view = self._view
+        return view.underMouse() and rect.contains(view.mapFromGlobal(QCursor.pos()) - view.contentsRect().topLeft())
 
     def _gate(self, painter: QPainter, option: QStyleOptionViewItem, gate: Gate, entry: OutboxEntry | None) -> None:
         tokens = self._theme.tokens

@@ -212,7 +212,7 @@ class GatePane(QFrame):
         if self._delegate is None:
             from hitl_desktop.widgets.gate_delegate import GateDelegate
 
-            self._delegate = GateDelegate(self._theme, self)
+            self._delegate = GateDelegate(self._theme, self.table)
             self.table.setItemDelegate(self._delegate)
         return self._delegate
 

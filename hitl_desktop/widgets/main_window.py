@@ -16,7 +16,6 @@ from hitl_desktop.domain.gate import Gate, Quarantined
 from hitl_desktop.domain.outbox import OutboxEntry
 from hitl_desktop.domain.projection import Queue
 from hitl_desktop.domain.tenant import hue
-from hitl_desktop.viewmodels.tenants import TenantListModel
 from hitl_desktop.widgets.band import Band, Toast
 from hitl_desktop.widgets.folding import Folding
 from hitl_desktop.widgets.gate_pane import GatePane, Place
@@ -31,6 +30,7 @@ from hitl_desktop.widgets.words import ago, one_line
 if TYPE_CHECKING:  # imported late, after the first frame
     from hitl_desktop.store.first_rows import FirstRows
     from hitl_desktop.sync.monitor import Connectivity
+    from hitl_desktop.viewmodels.tenants import TenantListModel
     from hitl_desktop.viewmodels.window import WindowViewModel
     from hitl_desktop.widgets.knowledge_pane import KnowledgePane
     from hitl_desktop.widgets.review_pane import ReviewPane
@@ -80,7 +80,7 @@ class MainWindow(QMainWindow):
         self._splitter.setHandleWidth(1)
         self._place_for_review = QFrame()
         self._place_for_review.setObjectName("review")
-        self._colours = TenantColours(self)
+        self._colours = TenantColours(self, theme.hue_stylesheet())
         self.folding = Folding(self, self._splitter, (self.queues, self.gates), self.focus_work)
         self._lay_out()
         self._connect()
@@ -163,7 +163,7 @@ class MainWindow(QMainWindow):
         self.queues.select(place.queue)
         self.gates.resume(place)
 
-    def set_tenants(self, model: TenantListModel) -> None:
+    def set_tenants(self, model: "TenantListModel") -> None:
         """Offer the tenants of `model`; with them come the parts that the first frame does without."""
         self._make_late_parts()
         self.toolbar.tenant.set_model(model)

@@ -10,15 +10,16 @@ class TenantColours(QObject):
     Qt takes 0.1 ms for each widget that is styled anew, and at a switch most of a window's are hidden.
     """
 
-    def __init__(self, parent: QObject) -> None:
+    def __init__(self, parent: QObject, sheet: str) -> None:
+        """Begin with `sheet`, which stands in the application's stylesheet already."""
         super().__init__(parent)
-        self._sheet = ""
+        self._sheet = self._first = sheet
         self._worn: dict[QWidget, str] = {}
 
     def add(self, *parts: QWidget) -> None:
         """Let these widgets, with all that is in them, wear the tenant's hue from now on."""
         for part in parts:
-            self._worn[part] = ""
+            self._worn[part] = self._first
             part.installEventFilter(self)
             self._wear(part)
 

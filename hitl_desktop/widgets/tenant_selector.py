@@ -6,10 +6,10 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QToolButton, QWidget
 
-from hitl_desktop.viewmodels.tenants import TenantListModel
 from hitl_desktop.widgets.theme import Theme
 
 if TYPE_CHECKING:  # imported late: it is closed in the first frame
+    from hitl_desktop.viewmodels.tenants import TenantListModel
     from hitl_desktop.widgets.tenant_popup import TenantPopup
 
 _WIDTH = 206
@@ -40,7 +40,7 @@ class TenantSelector(QToolButton):
         self.setToolTip("Switch tenant (Ctrl+K)")
         self._describe()
 
-    def set_model(self, model: TenantListModel) -> None:
+    def set_model(self, model: "TenantListModel") -> None:
         """List the tenants of `model`."""
         self._model = model
 

@@ -1,13 +1,17 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtCore import QPoint
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QTableView
+from pytestqt.qtbot import QtBot
 
 from hitl_desktop.domain.decision import Decision, Verdict
 from hitl_desktop.domain.evidence import EvidenceBundle
 from hitl_desktop.domain.gate import Gate, GateStatus
 from hitl_desktop.domain.outbox import Cause, OutboxEntry, OutboxState
 from hitl_desktop.widgets.gate_delegate import GateDelegate
+from hitl_desktop.widgets.gate_pane import GatePane
 from hitl_desktop.widgets.theme import Theme
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -36,6 +40,30 @@ def test_a_row_says_each_thing_once(
         entry = OutboxEntry(
             Decision("d", "r", "b", "0" * 64, Verdict.APPROVED, "me", NOW), gate, "here", state, cause=cause
         )
-    parent = QWidget()
-    note, _colour = GateDelegate(Theme.light(), parent)._note(gate, NOW, entry)
+    view = QTableView()
+    note, _colour = GateDelegate(Theme.light(), view)._note(gate, NOW, entry)
     assert note.partition(" ")[2] == told
+
+
+def test_the_selected_row_and_the_one_under_the_mouse_have_grounds_of_their_own(qtbot: QtBot) -> None:
+    theme, pane = Theme.light().for_hue(5), GatePane(Theme.light())
+    qtbot.addWidget(pane)
+    pane.resize(400, 500)
+    gates = [
+        Gate(f"r{number}", "t", "s", "hitl_4_code", GateStatus.PENDING, "b", "x", NOW, EvidenceBundle("b", "", (), {}))
+        for number in range(3)
+    ]
+    pane.show_kept(gates, 5)
+    pane.show()
+    pane.select_row(1)
+    viewport = pane.table.viewport()
+    places = [pane.table.visualRect(pane.table.model().index(row, 0)).topRight() + QPoint(-5, 3) for row in range(3)]
+    QTest.mouseMove(viewport, places[2])
+    qtbot.waitUntil(pane.table.underMouse)
+
+    def grounds() -> list[str]:
+        image = viewport.grab().toImage()
+        return [image.pixelColor(place).name() for place in places]
+
+    tokens = theme.tokens
+    assert grounds() == [tokens.window.name(), tokens.selection.name(), tokens.hover.name()]

@@ -110,8 +110,11 @@ def test_parts_that_are_hidden_are_dressed_as_they_show(qtbot: QtBot) -> None:
     qtbot.addWidget(window)
     seen, hidden = QFrame(window), QFrame(window)
     hidden.hide()
-    colours = TenantColours(window)
+    colours = TenantColours(window, "QFrame { background: #abcdef; }")
     colours.add(seen, hidden)
+    window.show()
+    assert seen.styleSheet() == "", "it stands in the application's"
+    window.hide()
     colours.change("QFrame { background: #123456; }")
     assert (seen.styleSheet(), hidden.styleSheet()) == ("", "")
     window.show()
