@@ -16,6 +16,7 @@ from hitl_desktop.services.errors import ServiceError
 from hitl_desktop.session import Backend, ReviewSession, open_backend, open_session
 from hitl_desktop.session.stranded import Stranded
 from hitl_desktop.settings import Settings
+from hitl_desktop.store.keyring import load_keyring
 from hitl_desktop.store.windows import WindowState, WindowStore
 from hitl_desktop.sync.cancelling import ended
 from hitl_desktop.tenancy import TenancyError, TenantNotSetError
@@ -131,6 +132,8 @@ class Windows:
             self._open(backend, state.tenant_id, state)
         self._errand(self._count(backend))
         self._errand(couriers.run())
+        if not self._settings.is_embedded:  # its logins are asked for at the first connection
+            self._errand(asyncio.to_thread(load_keyring))
         try:
             await self._all_closed.wait()
             await asyncio.gather(_last_delivery(couriers), self._visits.settled())

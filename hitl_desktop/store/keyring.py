@@ -11,6 +11,11 @@ class KeyringUnusableError(Exception):
     """There is no keyring that keeps what it is given; the message says which one was found."""
 
 
+def load_keyring() -> None:
+    """Import what the first question would take 0.15 s for: in a thread, before it is asked."""
+    import keyring.errors  # noqa: F401 - to have it is all
+
+
 def prove_keyring() -> str:
     """Write, read back and delete a random value, and return the name of the keyring that did it.
 

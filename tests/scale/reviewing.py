@@ -42,6 +42,16 @@ async def ask(fleet: Cluster | Watched, *requests: GateRequest) -> None:
     await gates.ask(fleet.url, TENANT, *requests, layout=LAYOUT)
 
 
+async def replicated(master: Server) -> None:
+    """Wait until the replica has all that the master has: what it lacks when it is promoted is gone."""
+
+    def is_equal() -> bool:
+        told = master.run("INFO", "replication")
+        return bool(told.get("slave0", {}).get("offset") == told["master_repl_offset"])
+
+    await until(is_equal, "the replica has all that the master has")
+
+
 async def read(session: ReviewSession, request: GateRequest) -> Gate:
     """Return a gate as the reviewer reads it."""
     return (await session.open_gate(request.request_id)).gate

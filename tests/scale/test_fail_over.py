@@ -13,7 +13,7 @@ from hitl_desktop.services.errors import Unavailable
 from hitl_desktop.sync.monitor import Phase
 from tests.gates import gate_request
 from tests.scale.fleets import FAIL_OVER, Cluster, Watched, cut_off, paused
-from tests.scale.reviewing import NAMES, ask, delivered, is_written_once, read, reviewing, written
+from tests.scale.reviewing import NAMES, ask, delivered, is_written_once, read, replicated, reviewing, written
 from tests.servers import Server
 from tests.waiting import until
 
@@ -66,6 +66,7 @@ async def test_a_decision_is_acknowledged_once_a_replica_has_it(fleet: Fleet, mo
     request = gate_request("Retry")
     await ask(fleet, request)
     master, replica = fleet.master, fleet.replica
+    await replicated(master)
     async with reviewing(fleet.url, live=False) as session:
         gate = await read(session, request)
         cursor = await session.newest_event()
@@ -88,6 +89,7 @@ async def test_what_the_promoted_replica_has_not_is_delivered_again(fleet: Fleet
     lost, after = gate_request("Lost"), gate_request("After")
     await ask(fleet, lost)
     master, replica = fleet.master, fleet.replica
+    await replicated(master)
     async with reviewing(fleet.url) as session:
         await session.monitor.reached(Phase.ONLINE)
         gate = await read(session, lost)
@@ -123,6 +125,7 @@ async def left_behind(fleet: Fleet) -> None:
     request, after = gate_request("Meanwhile"), gate_request("After")
     await ask(fleet, request)
     master, replica = fleet.master, fleet.replica
+    await replicated(master)
     async with reviewing(fleet.url) as session:
         await session.monitor.reached(Phase.ONLINE)
         gate = await read(session, request)
