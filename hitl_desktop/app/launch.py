@@ -18,7 +18,11 @@ def run_window(arguments: Sequence[str]) -> int:
     from hitl_desktop.app import lean_pyside  # noqa: F401 - before anything else of Qt
     from hitl_desktop.app.start import run
 
-    return run(settings, reader, tenant, offline=offline)
+    try:
+        return run(settings, reader, tenant, offline=offline)
+    finally:
+        if reader is not None:
+            reader.end()
 
 
 def asked(arguments: Sequence[str]) -> tuple[str | None, bool]:

@@ -56,8 +56,6 @@ def run(settings: Settings | None, reader: "RowsReader | None", tenant: str | No
         _paint(window, reader)
         return _follow(settings, window, instance, tenant, offline=offline)
     finally:
-        if reader is not None:
-            reader.end()
         instance.release()
 
 

@@ -89,9 +89,10 @@ class Recorder:
         gone: set[str] = set()
         while self._noted and len(gates) < _WRITTEN_TOGETHER:
             change = self._noted.popleft()
-            gates.update((gate.request_id, gate) for gate in change.gates)
-            gone.difference_update(gate.request_id for gate in change.gates)
+            for name in change.gone:  # also what came just before; what comes again after is written behind it
+                gates.pop(name, None)
             gone.update(change.gone)
+            gates.update((gate.request_id, gate) for gate in change.gates)
         return Change(tuple(gates.values()), gone=tuple(gone))
 
 
