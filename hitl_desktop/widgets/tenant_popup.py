@@ -30,7 +30,7 @@ class TenantPopup(QFrame):
         self._view.setModel(self._narrowed)
         self._view.setItemDelegate(TenantDelegate(theme, self._view))
         self._view.clicked.connect(lambda index: self._finish(index.data()))
-        self._hint = label(_HINT, "hint")
+        self._hint = label(_HINT, "hint", wraps=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 8, 8, 8)
         layout.setSpacing(6)
