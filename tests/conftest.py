@@ -81,7 +81,7 @@ def _missing() -> dict[str, tuple[str, str]]:
     if shutil.which("redis-cli") is None:
         missing["redis_cli"] = ("tests with redis-cli", "redis-tools")
     if not desktop.has_secret_service():
-        missing["secret_service"] = ("tests with a real keyring", "dbus gnome-keyring")
+        missing["secret_bus"] = ("tests with a real keyring", "dbus gnome-keyring")
     return missing
 
 
@@ -292,15 +292,22 @@ def small_disk(home: Path) -> list[str]:
 
 
 @pytest.fixture
-def secret_service(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A real, unlocked, empty secret service as this process's keyring; yields its bus's address."""
+def secret_bus(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a session bus whose secret service, to be started yet, is this process's keyring."""
     import keyring
     from keyring.backends.SecretService import Keyring
 
     before = keyring.get_keyring()
-    with desktop.secret_service(home) as address:
+    with desktop.session_bus(home) as address:
         monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
         monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.SecretService.Keyring")
         keyring.set_keyring(Keyring())  # type: ignore[no-untyped-call]
         yield address
         keyring.set_keyring(before)
+
+
+@pytest.fixture
+def secret_service(secret_bus: str, home: Path) -> Iterator[str]:
+    """A real, unlocked, empty secret service as this process's keyring; yields its bus's address."""
+    with desktop.secret_service(home, secret_bus):
+        yield secret_bus

@@ -122,31 +122,31 @@ def session_bus(home: Path) -> Iterator[str]:
 
 
 @contextmanager
-def secret_service(home: Path) -> Iterator[str]:
-    """Run an unlocked, empty secret service that keeps its secrets in `home`, and yield its bus's address."""
-    with session_bus(home) as address:
-        environment = {**os.environ, "HOME": str(home), "DBUS_SESSION_BUS_ADDRESS": address}
-        process = processes.start(
-            ["gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets"],
-            environment=environment,
-            reads=b"password",
-        )
-        try:
-            processes.until(lambda: _is_unlocked(address), "the secret service is unlocked")
-            yield address
-        finally:
-            processes.end(process)
+def secret_service(home: Path, address: str) -> Iterator[None]:
+    """Run an unlocked secret service on the bus at `address`, which keeps its secrets in `home`."""
+    environment = {**os.environ, "HOME": str(home), "DBUS_SESSION_BUS_ADDRESS": address}
+    process = processes.start(
+        ["gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets"],
+        environment=environment,
+        reads=b"password",
+    )
+    try:
+        processes.until(lambda: _is_unlocked(address), "the secret service is unlocked")
+        yield
+    finally:
+        processes.end(process)
 
 
 def _is_unlocked(address: str) -> bool:
     from jeepney.io.blocking import open_dbus_connection  # type: ignore[import-untyped]
-    from secretstorage import Collection, ItemNotFoundException, check_service_availability
+    from secretstorage import ItemNotFoundException, check_service_availability, get_collection_by_alias
 
     with closing(open_dbus_connection(address)) as connection:
         if not check_service_availability(connection):
             return False
         try:
-            return not Collection(connection, "/org/freedesktop/secrets/aliases/default").is_locked()
+            # By its own path: by the alias, the service may crash (`store/secret_service.py`).
+            return not get_collection_by_alias(connection, "default").is_locked()
         except ItemNotFoundException:
             # The service has its name before it has its first collection.
             return False

@@ -11,7 +11,7 @@ import keyring
 from jeepney.io.blocking import open_dbus_connection  # type: ignore[import-untyped]
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
-from secretstorage import get_default_collection
+from secretstorage import get_collection_by_alias
 
 from hitl_desktop.session.credentials import server_of
 from hitl_desktop.store.credentials import Login, Service, keep_login
@@ -34,9 +34,15 @@ def used(backend: KeyringBackend) -> Iterator[None]:
 def locked(address: str) -> Iterator[None]:
     """Lock the secret service on the bus at `address`; nobody is there to unlock it."""
     with closing(open_dbus_connection(address)) as connection:
-        get_default_collection(connection).lock()
+        get_collection_by_alias(connection, "default").lock()
+    with leaving_connections():
+        yield
+
+
+@contextmanager
+def leaving_connections() -> Iterator[None]:
+    """Let the keyring package leave its connection to the bus open, as it does where a call fails."""
     with warnings.catch_warnings():
-        # The keyring package leaves its connection to the bus open where unlocking fails.
         warnings.filterwarnings("ignore", "unclosed <socket.*/dbus-", ResourceWarning)
         try:
             yield
@@ -71,6 +77,17 @@ class Dismissed(Asked):
     def get_password(self, service: str, username: str) -> str | None:
         super().get_password(service, username)
         raise KeyringLocked
+
+
+class Failing(Asked):
+    """A keyring that raises `error`, as long as there is one."""
+
+    error: Exception | None = None
+
+    def get_password(self, service: str, username: str) -> str | None:
+        if self.error is not None:
+            raise self.error
+        return super().get_password(service, username)
 
 
 class Waiting(Asked):

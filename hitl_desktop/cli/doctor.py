@@ -17,7 +17,7 @@ from hitl_desktop.session.credentials import server_of
 from hitl_desktop.session.login import url_of
 from hitl_desktop.settings import Settings
 from hitl_desktop.store.credentials import Login, Service, read_logins
-from hitl_desktop.store.keyring import KeyringUnusableError, prove_keyring
+from hitl_desktop.store.keyring import KeyringAbsentError, KeyringUnusableError, prove_keyring
 from hitl_desktop.tenancy import TenantNames
 
 _NAMED = 10
@@ -81,9 +81,11 @@ async def _credentials(settings: Settings, names: TenantNames) -> list[_Check]:
     try:
         async with asyncio.timeout(_KEYRING_WITHIN):
             logins = await asyncio.to_thread(read_logins, names, settings.profile)
+    except KeyringAbsentError as error:
+        return [_Check("login", "warning", f"{error} So what the servers' addresses hold counts.")]
     except (KeyringUnusableError, TimeoutError) as error:
         why = str(error) or "The keyring waits for somebody to unlock it."
-        told = f"{why} So no login of {names.tenant_id} can be read, and what the servers' addresses hold counts."
+        told = f"{why} So no login of {names.tenant_id} can be read, and nobody logs in for it."
         return [_Check("login", "warning", told)]
     return [_login(service, server, logins.get(service)) for service, server in servers.items()]
 

@@ -5,6 +5,7 @@ ServiceError
 │   └── Interrupted   the connection was lost after sending: what was sent may have been done
 ├── Refused       the server answered and says no: no permission
 │   ├── LoginRefused    it does not take the user name or password: it was asked nothing else
+│   │   └── LoginUnknown    whom to log in as cannot be found out now: nothing was sent
 │   └── TakesNoWrites   it takes no writes at present: out of memory or disk, read-only, busy
 │       └── FunctionsMissing   its administrator has not loaded this version's functions
 ├── Malformed     a record cannot be read
@@ -36,6 +37,10 @@ class Refused(ServiceError):  # noqa: N818 - as above
 
 class LoginRefused(Refused):
     """The server does not take the user name or password, so it has said nothing about anything else."""
+
+
+class LoginUnknown(LoginRefused):
+    """What keeps the logins cannot be asked now, so nobody logged in: another than the tenant's own never does."""
 
 
 class TakesNoWrites(Refused):

@@ -206,7 +206,7 @@ def test_a_keyring_that_is_none_is_refused_before_anything_is_asked(
     assert told in answer.err
 
 
-def test_a_locked_keyring_is_refused_and_doctor_says_what_counts(walled: Server, run: Run) -> None:
+def test_a_locked_keyring_is_refused_and_doctor_says_that_nobody_logs_in(walled: Server, run: Run) -> None:
     assert run("tenants", "login", TENANT, given=SENTINEL.encode()).code == 0
     assert "Redis: as acme-corp-reviewer, from the keyring" in run("doctor", "--tenant", TENANT).out
     elsewhere = run("doctor", "--tenant", TENANT, HITL_REDIS_URL=walled.unix_url)
@@ -218,7 +218,9 @@ def test_a_locked_keyring_is_refused_and_doctor_says_what_counts(walled: Server,
         assert run("tenants", "logout", TENANT).code == 2
     (login,) = [check for check in told["checks"] if check["name"] == "login"]
     assert login["status"] == "warning"
-    assert "So no login of acme-corp can be read, and what the servers' addresses hold counts." in login["detail"]
+    assert "So no login of acme-corp can be read, and nobody logs in for it." in login["detail"]
+    (server,) = [check for check in told["checks"] if check["name"] == "server"]
+    assert (server["status"], "nobody logged in for acme-corp" in server["detail"]) == ("failed", True)
 
 
 def test_a_terminal_does_not_show_what_is_typed(walled: Server) -> None:

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from urllib.parse import quote
 
@@ -10,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from keyring.backends import fail, null
+from keyring.errors import InitError
 
 from hitl_desktop.domain.decision import Verdict
+from hitl_desktop.domain.outbox import Cause
 from hitl_desktop.services.acl import Role
-from hitl_desktop.services.errors import Refused
+from hitl_desktop.services.errors import LoginUnknown, Refused
 from hitl_desktop.session import Backend, open_backend, open_session
 from hitl_desktop.session import credentials as module
 from hitl_desktop.session.credentials import KeptCredentials, server_of
@@ -21,9 +24,9 @@ from hitl_desktop.settings import Settings
 from hitl_desktop.store.credentials import Login, Service, forget_logins, keep_login
 from hitl_desktop.sync.monitor import Phase
 from hitl_desktop.tenancy import TenantContext, TenantMismatchError, TenantNames
-from tests import keyrings, users
+from tests import desktop, keyrings, users
 from tests.environments import key_file
-from tests.gates import ask, gate_request
+from tests.gates import ask, gate_request, written
 from tests.servers import Server
 from tests.waiting import until
 
@@ -81,9 +84,26 @@ async def test_who_says_no_to_a_locked_keyring_is_not_asked_at_each_connection()
     backend = keyrings.Dismissed()
     with keyrings.used(backend):
         kept = KeptCredentials("")
-        assert [await found(kept) for _ in range(3)] == [None] * 3
-        assert await found(kept, B) is None
-    assert len(backend.asked) == 1
+        for tenant_id in (A, A, B):
+            with pytest.raises(LoginUnknown, match=f"nobody logged in for {tenant_id}"):
+                await found(kept, tenant_id)
+        assert len(backend.asked) == 1
+        kept.leave_alone()
+        assert await found(kept) is None
+
+
+async def test_a_keyring_that_fails_is_asked_again_by_the_next_connection() -> None:
+    backend = keyrings.Failing()
+    with keyrings.used(backend):
+        keep_login(TenantNames(A), "", Service.REDIS, LOGIN)
+        kept = KeptCredentials("")
+        for error in (InitError("away"), RuntimeError("away"), ConnectionResetError("away")):
+            backend.error = error
+            with pytest.raises(LoginUnknown, match=type(error).__name__):
+                await found(kept)
+            backend.error = None
+            assert await found(kept) == LOGIN
+            assert await found(kept, B) is None  # which is no failure: there is none of theirs
 
 
 async def test_a_keyring_that_waits_for_its_person_is_not_waited_for_without_end(
@@ -97,9 +117,11 @@ async def test_a_keyring_that_waits_for_its_person_is_not_waited_for_without_end
         backend.asked.clear()
         kept = KeptCredentials("")
         monkeypatch.setattr(module, "ANSWERED_WITHIN", 0.05)
-        assert await found(kept) is None
+        with pytest.raises(LoginUnknown, match="waits for somebody to unlock it"):
+            await found(kept)
         await until(lambda: backend.asked, "the person is asked")
-        assert await found(kept) is None
+        with pytest.raises(LoginUnknown, match="waits for somebody to unlock it"):
+            await found(kept)
         assert len(backend.asked) == 1
         monkeypatch.setattr(module, "ANSWERED_WITHIN", 20)
         backend.answered.set()
@@ -176,7 +198,7 @@ async def test_a_password_that_was_changed_is_told_and_the_new_one_heals(valkey:
         await session.monitor.reached(Phase.ONLINE)
 
 
-@pytest.mark.parametrize("backend", [null.Keyring, fail.Keyring, keyrings.Dismissed])
+@pytest.mark.parametrize("backend", [null.Keyring, fail.Keyring])
 async def test_without_a_keyring_the_address_counts(valkey: Server, backend: type[keyrings.Asked]) -> None:
     password = keyrings.make_users(valkey, A)[A]
     url = valkey.url.replace("//", f"//{A}-reviewer:{password}@")
@@ -185,13 +207,42 @@ async def test_without_a_keyring_the_address_counts(valkey: Server, backend: typ
             await session.monitor.reached(Phase.ONLINE)
 
 
-async def test_a_real_keyring_that_is_locked_leaves_it_to_the_address(valkey: Server, secret_service: str) -> None:
+async def test_while_a_real_keyring_is_locked_nobody_else_logs_in(valkey: Server, secret_service: str) -> None:
     password = keyrings.make_users(valkey, A)[A]
+    valkey.run("ACL", "SETUSER", "default", "on", "nopass", "~*", "+@all")
     keyrings.log_in(A, valkey.url, password)
     with keyrings.locked(secret_service):
         async with open_backend(settings(valkey)) as backend, open_session(backend, A, live=False) as session:
-            with pytest.raises(Refused, match="tenants login"):
+            with pytest.raises(LoginUnknown, match=r"SecretService Keyring.*nobody logged in"):
                 await session.count_pending()
+
+
+async def test_a_decision_waits_for_the_keyring_and_goes_out_as_its_tenants_user(
+    valkey: Server, secret_bus: str, home: Path
+) -> None:
+    request = gate_request("Mine")
+    await ask(valkey.url, A, request)
+    password = keyrings.make_users(valkey, A)[A]
+    anybody = ("ACL", "SETUSER", "default", "on", "nopass", "~*", "+@all")
+    async with open_backend(settings(valkey)) as backend, AsyncExitStack() as stack:
+        with desktop.secret_service(home, secret_bus):
+            keyrings.log_in(A, valkey.url, password)
+            session = await stack.enter_async_context(open_session(backend, A))
+            await session.monitor.reached(Phase.ONLINE)
+            gate = (await session.open_gate(request.request_id)).gate
+        with keyrings.leaving_connections():
+            valkey.run(*anybody)  # as whom it must not go out
+            valkey.run("CLIENT", "KILL", "USER", f"{A}-reviewer")
+            told = await session.monitor.reached(Phase.REFUSED)
+            assert f"nobody logged in for {A}" in told.problem
+            await session.outbox.queue(gate, Verdict.APPROVED)
+            decisions = session.book.decisions
+            await until(lambda: decisions[request.request_id].cause is Cause.CREDENTIALS, "the row says why it waits")
+            assert written(valkey, A, request).is_pending
+            valkey.run("ACL", "SETUSER", "default", "off")
+            with desktop.secret_service(home, secret_bus):
+                await session.monitor.reached(Phase.ONLINE)
+                await until(lambda: not written(valkey, A, request).is_pending, "it is sent by itself")
 
 
 async def test_the_list_is_there_while_the_keyring_still_waits(valkey: Server) -> None:

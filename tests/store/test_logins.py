@@ -86,11 +86,11 @@ def test_a_keyring_of_plain_files_is_refused() -> None:
 
 
 def test_the_entry_is_the_tenants_alone_and_no_secret_is_in_its_name(secret_service: str) -> None:
-    from secretstorage import dbus_init, get_default_collection
+    from secretstorage import dbus_init, get_collection_by_alias
 
     keep_login(A, "", Service.REDIS, REDIS)
     with closing(dbus_init()) as connection:
-        (item,) = get_default_collection(connection).get_all_items()
+        (item,) = get_collection_by_alias(connection, "default").get_all_items()
         assert item.get_attributes()["username"] == "tenant:acme-corp"
         assert "s3cret" not in f"{item.get_attributes()} {item.get_label()}"
         assert json.loads(item.get_secret())["redis"]["user"] == REDIS.user
