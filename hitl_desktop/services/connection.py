@@ -15,6 +15,7 @@ from hitl_desktop.services.errors import (
     FunctionsMissing,
     Interrupted,
     LoginRefused,
+    LoginUnknown,
     Malformed,
     Refused,
     ServiceError,
@@ -36,6 +37,8 @@ _READ_SIZE = 256 * 1024
 _FOR_NOW = frozenset({"OOM", "MISCONF", "READONLY", "NOREPLICAS", "BUSY"})
 _MISSHAPEN = (TypeError, ValueError, LookupError, AttributeError, RecursionError, OverflowError)
 """What a reply of another shape than agreed raises while it is taken apart."""
+_NOT_LOGGED_IN = (fault.AuthenticationError, LoginUnknown)
+"""What a connection that had to be made anew raises, on which nothing has run."""
 _REPLICATED_WITHIN_MS = 500
 # How Redis 7.0 and, after it, Redis 7.2 and Valkey say what the user may not do inside a script, without NOPERM.
 _DENIED_INSIDE = (
@@ -138,7 +141,7 @@ class Connection:
             if unrun := [place for place, reply in enumerate(replies) if _did_nothing(reply)]:
                 # Run alone, the first has the script loaded, or finds the way that is open.
                 replies[unrun[0]] = await self._evaluated(script, *calls[unrun[0]])
-                again = await self._run_together(script, [calls[place] for place in unrun[1:]])
+                again = await self._run_together_again(script, [calls[place] for place in unrun[1:]])
                 for place, reply in zip(unrun[1:], again, strict=True):
                     replies[place] = await self._evaluated(script, *calls[place]) if _did_nothing(reply) else reply
             await self._replicated()
@@ -154,6 +157,14 @@ class Connection:
             if self._way is not None:
                 self._way.leave(self._way.turn)
             raise
+
+    async def _run_together_again(
+        self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[bytes | str | int]]]
+    ) -> list[Any]:
+        try:
+            return await self._run_together(script, calls)
+        except _NOT_LOGGED_IN as error:  # these were not sent; the others did run
+            return [error] * len(calls)
 
     @asynccontextmanager
     async def _asking(self, *, lost: type[Unavailable] = Unavailable) -> AsyncIterator[None]:
@@ -203,7 +214,7 @@ class Connection:
     async def _evaluated(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Any:
         try:
             return await self._evaluate(script, keys, arguments)
-        except (fault.ResponseError, fault.AuthenticationError) as error:  # the other scripts did run
+        except (fault.ResponseError, *_NOT_LOGGED_IN) as error:  # the other scripts did run
             return error
 
     def _error(self, reply: Exception) -> ServiceError:

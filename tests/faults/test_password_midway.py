@@ -1,23 +1,30 @@
 """A password that is changed while decisions are sent, and a connection that breaks meanwhile: what is told is true."""
 
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
+from keyring.errors import KeyringError
+from redis.exceptions import NoScriptError
 
 from hitl_desktop.domain.outbox import Cause, OutboxState
 from hitl_desktop.services.errors import ServiceError
 from hitl_desktop.session import open_backend, open_session
+from hitl_desktop.session.credentials import server_of
 from hitl_desktop.settings import read_settings
+from hitl_desktop.store.credentials import Login, Service, keep_login
+from hitl_desktop.tenancy import TenantNames
+from tests import keyrings
 from tests.faults.ledger import ledger
 from tests.faults.lives import settings_of
 from tests.faults.proxy import Fault, Harm, Proxy, Way, proxy_before
-from tests.faults.test_proxy import check_told, delivered, queued, waiting_gates
+from tests.faults.test_proxy import check_told, delivered, length, queued, waiting_gates
 from tests.gates import TENANT
 from tests.servers import Server
 
 _TOGETHER = 3
+_WRITTEN = b"*1\r\n$7\r\nwritten\r\n"
 
 
 class Marks(dict[Way, int]):
@@ -74,3 +81,51 @@ async def test_whatever_is_told_of_a_decision_is_true(home: Path, valkey: Server
     points = range(1, ends[-1] + 1) if full else sorted({*ends, *(end - 1 for end in ends)})
     causes = [(await disturbed(home, valkey, proxy, after))[0] for after in points]
     assert Cause.CREDENTIALS in set().union(*causes)
+
+
+@pytest.mark.parametrize("is_refused", [True, False], ids=["refused", "unknown"])
+@pytest.mark.parametrize("forgotten", [1, 2])
+async def test_a_login_that_fails_midway_says_nothing_of_what_was_written(
+    home: Path, valkey: Server, proxy: Proxy, forgotten: int, *, is_refused: bool
+) -> None:
+    """The server forgets the script while it is sent, and the last decisions need a login once more."""
+    written = _TOGETHER - forgotten
+    with valkey.client() as client, pytest.raises(NoScriptError) as missing:
+        client.evalsha("0" * 40, 0)
+    one, two = [(await length(home, valkey, proxy, count))[Way.UP] for count in (1, 2)]
+    requests, gates = await waiting_gates(valkey, _TOGETHER)
+    valkey.run("CONFIG", "SET", "requirepass", "one")
+    settings = read_settings(settings_of(home, valkey, proxy.url))
+
+    def forget() -> None:
+        valkey.run("SCRIPT", "FLUSH")
+        if is_refused:  # from the next connection on: who is logged in stays so
+            valkey.run("CONFIG", "SET", "requirepass", "two")
+        else:
+            ring.error = KeyringError()
+        proxy.arm(
+            Fault(Harm.CUT, Way.DOWN, len(_WRITTEN) * written + len(f"-NOSCRIPT {missing.value}\r\n") * forgotten)
+        )
+        proxy.release()
+
+    proxy.when_stalled = forget
+    ring = keyrings.Failing()
+    async with (
+        AsyncExitStack() as stack,
+        open_backend(settings) as backend,
+        open_session(backend, TENANT, live=False) as session,
+    ):
+        stack.enter_context(keyrings.used(ring))
+        keep_login(TenantNames(TENANT), "", Service.REDIS, Login(server_of(proxy.url), "one", "default"))
+        entries = await queued(session, gates)
+        await session.count_pending()
+        proxy.arm(Fault(Harm.STALL, Way.UP, one + (two - one) * (written - 1)))
+        with suppress(ServiceError):
+            await session.outbox.deliver()
+        found = {row.decision_id: row for row in await session.outbox.entries()}
+        rows = [found[entry.decision_id] for entry in entries]
+    valkey.run("CONFIG", "SET", "requirepass", "")
+    books = ledger(valkey, requests)
+    assert [books.has(entry.decision_id) for entry in entries] == [True] * written + [False] * forgotten
+    check_told(books, rows)
+    assert [row.cause for row in rows[written:]] == [Cause.CREDENTIALS] * forgotten
