@@ -1,8 +1,8 @@
 """The outbox: decisions on their way to the server, and what became of each."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from hitl_desktop.domain.decision import Decided, Decision
 from hitl_desktop.domain.gate import Gate
@@ -53,9 +53,8 @@ class Cause(StrEnum):
     CREDENTIALS = "credentials"
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxEntry:
-    """One decision in the outbox.
+class OutboxEntry(NamedTuple):
+    """One decision in the outbox; a tuple, since many are made where many are delivered.
 
     `gate` is the gate as the reviewer saw it, without its bundle's fields; `held_until` is the end of the time in which
     it can be undone; `attempts` is how many sendings may have written it; `problem` is a sentence for the screen;
