@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from hitl_desktop.domain.decision import Decided, Decision
-from hitl_desktop.domain.gate import Gate
+from hitl_desktop.domain.gate import Gate, GateStatus
 
 
 class OutboxState(StrEnum):
@@ -80,6 +80,18 @@ class OutboxEntry(NamedTuple):
     def request_id(self) -> str:
         """The gate's id."""
         return self.decision.request_id
+
+    def decided(self, gate: Gate) -> Gate:
+        """Return `gate`, the one that this decision is about, as the server has it once it is delivered."""
+        decision = self.decision
+        return gate._replace(
+            status=GateStatus(decision.verdict.value),
+            decision_id=decision.decision_id,
+            reviewer=decision.reviewer,
+            reason=decision.reason,
+            conditions=decision.conditions,
+            decided_at=decision.decided_at,
+        )
 
     @property
     def can_be_withdrawn(self) -> bool:
