@@ -228,8 +228,9 @@ class Outbox:
         Return whether that is news about any.
         """
         cause = Cause.CREDENTIALS if problem else Cause.NONE
-        told = "state = 'queued' AND (cause = 'credentials') <> (?1 = 'credentials')"
-        if first_row(self._connection, f"SELECT 1 FROM outbox WHERE {told}", (cause.value,)) is None:
+        kept = "cause = 'credentials'"
+        told = f"state = 'queued' AND (({kept}) <> (?1 = 'credentials') OR ({kept} AND problem <> ?2))"
+        if first_row(self._connection, f"SELECT 1 FROM outbox WHERE {told}", (cause.value, problem)) is None:
             return False
         with transaction(self._connection):
             self._connection.execute(f"UPDATE outbox SET cause = ?1, problem = ?2 WHERE {told}", (cause.value, problem))

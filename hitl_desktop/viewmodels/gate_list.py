@@ -319,6 +319,6 @@ def _spoken(record: Gate | Quarantined, entry: OutboxEntry | None) -> str:
         return f"Quarantined: {record.reason}"
     state = record.status.value if entry is None else f"your decision is {entry.state.value}"
     if entry is not None and entry.cause is Cause.CREDENTIALS:
-        state += ", since the server refused your login"
+        state += ", since your login did not work"
     kind = record.kind.value if record.kind else record.gate_type
     return f"{kind}: {record.summary or 'no summary'}, {record.task_id}, {state}"

@@ -20,7 +20,7 @@ _HEADINGS = {
     OutboxState.REFUSED: "The server refused your decision",
 }
 _CAUSES = {
-    Cause.CREDENTIALS: "The server refused your login, so your decision waits",
+    Cause.CREDENTIALS: "Your login did not work, so your decision waits",
     Cause.NOT_ALLOWED: "You may no longer work for this tenant",
     Cause.DAMAGED: "Your decision was not sent",
 }
@@ -164,7 +164,7 @@ def _heading(entry: OutboxEntry) -> str:
 
 def _problem(entry: OutboxEntry) -> str:
     if entry.cause is Cause.CREDENTIALS:
-        return f"{entry.problem} It is sent by itself once the server takes your login."
+        return f"{entry.problem} It is sent by itself once your login works."
     return entry.problem or (_UNKNOWN if entry.state is OutboxState.UNKNOWN else "")
 
 

@@ -103,7 +103,7 @@ class GateDelegate(QStyledItemDelegate):
         muted = self._theme.tokens.muted
         mark = self._theme.mark(state)
         if entry is not None and state.value != entry.decision.verdict.value:
-            told = "login refused" if entry.cause is Cause.CREDENTIALS else state
+            told = "no login" if entry.cause is Cause.CREDENTIALS else state
             return f"{mark.glyph} {entry.decision.verdict} · {told}", mark.color
         if state is GateState.OVERDUE:
             return f"{mark.glyph} overdue", mark.color

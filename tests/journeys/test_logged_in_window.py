@@ -79,13 +79,13 @@ async def test_a_decision_that_meets_a_refused_login_has_a_card_and_goes_out_aft
         await until(lambda: not summaries(window), "the decided gate has left")
         window.queues.chosen.emit(Queue.OUTBOX)
         card = window.review.conflict
-        await until(lambda: "refused your login" in card._heading.text(), "its card says why it waits")
+        await until(lambda: "login did not work" in card._heading.text(), "its card says why it waits")
         assert f"tenants login {A}" in card._problem.text()
         offered = (card.withdraw, card.retry, card.export, card.accept, card.review_again, card.send_now)
         assert [button.text() for button in offered if not button.isHidden()] == ["Undo", "Send again", "Export …"]
         assert "1 queued" in window._outbox.text()
         spoken = window.gates.table.model().index(0, 0).data(Qt.ItemDataRole.AccessibleTextRole)
-        assert spoken.endswith("your decision is queued, since the server refused your login")
+        assert spoken.endswith("your decision is queued, since your login did not work")
         keyrings.log_in(A, valkey.url, "another")
         QTest.mouseClick(card.retry, Qt.MouseButton.LeftButton)
         await until(lambda: not written(valkey, A, request).is_pending, "it is sent")

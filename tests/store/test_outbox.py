@@ -173,6 +173,8 @@ def test_a_refused_login_is_noted_on_what_is_queued_alone_and_once(outbox: Outbo
     assert outbox.note_login("Wrong password.")
     assert not outbox.note_login("Wrong password.")
     assert told() == [*plain[:2], (Cause.CREDENTIALS, "Wrong password.")]
+    assert outbox.note_login("The keyring is locked.")
+    assert told() == [*plain[:2], (Cause.CREDENTIALS, "The keyring is locked.")]
     assert outbox.note_login("")
     assert told() == plain
     assert claimed(outbox) == [unknown.decision_id, queued.decision_id]

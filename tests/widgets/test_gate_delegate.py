@@ -25,7 +25,7 @@ NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
         (GateStatus.APPROVED, None, Cause.NONE, "approved · 1 h ago"),
         (GateStatus.PENDING, OutboxState.DELIVERED, Cause.NONE, "approved"),
         (GateStatus.PENDING, OutboxState.QUEUED, Cause.NONE, "approved · queued"),
-        (GateStatus.PENDING, OutboxState.QUEUED, Cause.CREDENTIALS, "approved · login refused"),
+        (GateStatus.PENDING, OutboxState.QUEUED, Cause.CREDENTIALS, "approved · no login"),
         (GateStatus.REJECTED, OutboxState.CONFLICT, Cause.CHANGED, "approved · conflict"),
         (GateStatus.PENDING, None, Cause.NONE, ""),
     ],
