@@ -40,7 +40,11 @@ _UNANSWERED = frozenset({OutboxState.CONFLICT, OutboxState.EXPIRED, OutboxState.
 
 
 class Cause(StrEnum):
-    """Why a decision could not be delivered; `credentials` is that of one that is still queued, and goes by itself."""
+    """Why a decision could not be delivered.
+
+    `credentials` is that of one that is still queued, and goes by itself; `overtaken` that of one that was never sent,
+    since another about the same gate was on its way.
+    """
 
     NONE = ""
     DECIDED = "decided"
@@ -50,6 +54,7 @@ class Cause(StrEnum):
     DAMAGED = "damaged"
     REFUSED = "refused"
     NOT_ALLOWED = "not_allowed"
+    OVERTAKEN = "overtaken"
     CREDENTIALS = "credentials"
 
 

@@ -30,6 +30,7 @@ _ORPHANED = f"state = 'sending' AND (coalesce(lease, 0) <= ? OR sender IN {_LIST
 """Rows being sent whose sender has ended, or has not answered for a lease."""
 Known = Mapping[str, OutboxEntry]
 _NONE_KNOWN: Known = MappingProxyType({})
+_OVERTAKEN = "Another decision of yours about this gate was on its way, so this was not sent; withdraw or export it."
 _SUPERSEDED = "You have decided about this gate again since, so this decision from a file moved aside was not sent."
 
 
@@ -244,19 +245,26 @@ class Outbox:
         return self._queue_again(stranded)
 
     def retry(self, decision_id: str | None = None) -> int:
-        """Queue one row that waits for an answer again, or all that were refused; return how many."""
+        """Queue again one row that waits for an answer, or all that were refused but overtaken; return how many."""
         if decision_id is None:
-            return self._queue_again("state = 'refused'")
+            return self._queue_again("state = 'refused' AND cause <> 'overtaken'")
         return self._queue_again("state IN ('refused', 'conflict', 'expired') AND decision_id = ?", decision_id)
 
     def _queue_again(self, chosen: str, *names: str) -> int:
+        latest = f"seq IN (SELECT max(seq) FROM outbox WHERE {chosen} GROUP BY request_id)"
         with transaction(self._connection, durable=True):
             self._connection.execute(
                 f"UPDATE OR IGNORE outbox SET state = 'queued', cause = '', problem = '', theirs = NULL, "
-                f"held_until = NULL WHERE {chosen}",
+                f"held_until = NULL WHERE {latest}",
                 names,
             )
-            return int(self._connection.changes())
+            count = int(self._connection.changes())
+            # What is left of them has another decision about its gate on its way, and that alone keeps it.
+            self._connection.execute(
+                f"UPDATE outbox SET cause = 'overtaken', problem = ? WHERE cause = 'not_allowed' AND {chosen}",
+                (_OVERTAKEN, *names),
+            )
+            return count
 
     def release(self, decision_id: str | None = None) -> None:
         """End the time in which a decision, or every one, can be undone."""
@@ -325,7 +333,7 @@ class Outbox:
         if entry.state.is_open and readable_fields(fields) is None:
             entry = entry._replace(state=OutboxState.REFUSED, cause=Cause.DAMAGED, problem=_DAMAGED)
         elif entry.state.is_open and self._is_on_its_way(entry.request_id):
-            entry = entry._replace(state=OutboxState.REFUSED, cause=Cause.REFUSED, problem=_SUPERSEDED)
+            entry = entry._replace(state=OutboxState.REFUSED, cause=Cause.OVERTAKEN, problem=_SUPERSEDED)
         elif entry.state is OutboxState.SENDING:
             entry = entry._replace(state=OutboxState.UNKNOWN)
         *_, held_until, _attempts, _cause, _problem, theirs, decision, gate = columns

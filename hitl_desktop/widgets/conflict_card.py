@@ -22,6 +22,7 @@ _HEADINGS = {
 _CAUSES = {
     Cause.CREDENTIALS: "Your login did not work, so your decision waits",
     Cause.NOT_ALLOWED: "You may no longer work for this tenant",
+    Cause.OVERTAKEN: "Your decision was not sent",
     Cause.DAMAGED: "Your decision was not sent",
 }
 _UNKNOWN = "The server is asked whether it has it, by the decision's id, as soon as it can be reached."

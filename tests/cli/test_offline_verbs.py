@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from hitl_desktop.domain.outbox import Cause
+from hitl_desktop.session.stranded import open_stranded
+from hitl_desktop.settings import read_settings
 from tests.environments import keeping
 from tests.gates import ask, gate_request, written
 from tests.servers import Server
@@ -198,3 +201,27 @@ async def test_a_list_that_was_never_kept_is_not_called_empty(valkey: Server, ru
     assert "gates sync" in listed.err
     with valkey.offline():
         assert (await run("gates", "list")).code == 6
+
+
+async def test_a_decision_that_another_overtook_while_its_tenant_was_not_allowed(
+    valkey: Server, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = gate_request("Retry")
+    await ask(valkey.url, TENANT, request)
+    assert (await run("gates", "sync")).code == 0
+    first = (await run("gates", "approve", request.request_id, "--offline", "--json")).document["decision_id"]
+    with monkeypatch.context() as patch:
+        patch.setenv("ALLOWED_TENANTS", "widgets-inc")
+        patch.setenv("DEFAULT_TENANT_ID", "widgets-inc")
+        async with open_stranded(read_settings(), TENANT) as outbox:  # as windows do
+            assert [entry.cause for entry in await outbox.entries()] == [Cause.NOT_ALLOWED]
+    assert (await run("gates", "reject", request.request_id, "--reason", "No", "--offline")).code == 0
+    assert (await run("gates", "sync", "--json")).document["delivered"] == 1
+    (row,) = (await run("outbox", "list", "--json")).document["decisions"]
+    assert (row["decision_id"], row["state"], row["cause"]) == (first, "refused", "overtaken")
+    assert "Another decision of yours about this gate was on its way" in row["problem"]
+    assert (await run("gates", "sync", "--json")).document["delivered"] == 0
+    assert written(valkey, TENANT, request).gate["status"] == "rejected"
+    assert len((await run("outbox", "export", "--json")).document["decisions"]) == 1
+    assert (await run("outbox", "withdraw", first)).code == 0
+    assert (await run("outbox", "list", "--json")).document["decisions"] == []

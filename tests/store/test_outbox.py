@@ -158,6 +158,37 @@ def test_a_tenant_that_is_allowed_again_gets_back_what_it_was_refused_for_that_a
     assert outbox.readmit() == 0
 
 
+def test_what_another_decision_was_faster_than_says_so_once_its_tenant_is_allowed_again(outbox: Outbox) -> None:
+    about = gate()
+    first = put(outbox, about)
+    outbox.refuse_queued(Cause.NOT_ALLOWED, "Not on the list.")
+    second = put(outbox, about)
+    for again in (outbox.readmit, outbox.readmit, outbox.retry):
+        assert again() == 0
+        found = outbox.find(first.decision_id)
+        assert found is not None
+        assert (found.state, found.cause) == (OutboxState.REFUSED, Cause.OVERTAKEN)
+        assert "Another decision of yours about this gate was on its way" in found.problem
+        assert found.can_be_withdrawn
+    outbox.withdraw(second.decision_id)
+    assert outbox.retry() == 0  # nobody has asked for it
+    assert outbox.retry(first.decision_id) == 1
+    assert state(outbox, first) is OutboxState.QUEUED
+
+
+def test_of_two_that_waited_for_their_tenant_the_later_counts(outbox: Outbox) -> None:
+    about, other = gate(), put(outbox)
+    first = put(outbox, about)
+    outbox.refuse_queued(Cause.NOT_ALLOWED, "Not on the list.")
+    second = put(outbox, about)
+    outbox.refuse_queued(Cause.NOT_ALLOWED, "Not on the list.")
+    assert outbox.readmit() == 2
+    assert [state(outbox, one) for one in (other, second)] == [OutboxState.QUEUED] * 2
+    found = outbox.find(first.decision_id)
+    assert found is not None
+    assert (found.state, found.cause) == (OutboxState.REFUSED, Cause.OVERTAKEN)
+
+
 def test_a_refused_login_is_noted_on_what_is_queued_alone_and_once(outbox: Outbox) -> None:
     sent, unknown = put(outbox), put(outbox)
     claimed(outbox)
