@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import redis.exceptions as fault
@@ -87,7 +87,7 @@ class Connection:
             ServiceError: Unavailable, Refused or Malformed (the key holds another type).
         """
         self._stay_offline()
-        async with self._asking():
+        with translated(self.address):
             return await self._followed(self._client.execute_command, *command)
 
     async def read_together(self, commands: Sequence[tuple[bytes | str | float, ...]]) -> list[Any]:
@@ -97,7 +97,7 @@ class Connection:
             ServiceError: as for `read`.
         """
         self._stay_offline()
-        async with self._asking():
+        with translated(self.address):
             return await self._followed(self._transaction, commands)
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Any:
@@ -107,7 +107,7 @@ class Connection:
             ServiceError: as for `read`.
         """
         self._stay_offline()
-        async with self._asking():
+        with translated(self.address):
             return await self._followed(self._evaluate, script, keys, arguments)
 
     async def write(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Any:
@@ -119,7 +119,7 @@ class Connection:
             ServiceError: otherwise as for `read`.
         """
         await self.read("PING")
-        async with self._asking(lost=Interrupted):
+        with translated(self.address, lost=Interrupted):
             reply = await self._followed(self._evaluate, script, keys, arguments)
             await self._replicated()
         return reply
@@ -136,7 +136,7 @@ class Connection:
             Interrupted: it was sent, and each may have run; only the ids in them can tell.
         """
         await self.read("PING")
-        async with self._asking(lost=Interrupted):
+        with translated(self.address, lost=Interrupted):
             replies = await self._run_together(script, calls)
             if unrun := [place for place, reply in enumerate(replies) if _did_nothing(reply)]:
                 # Run alone, the first has the script loaded, or finds the way that is open.
@@ -165,23 +165,6 @@ class Connection:
             return await self._run_together(script, calls)
         except _NOT_LOGGED_IN as error:  # these were not sent; the others did run
             return [error] * len(calls)
-
-    @asynccontextmanager
-    async def _asking(self, *, lost: type[Unavailable] = Unavailable) -> AsyncIterator[None]:
-        """Turn what fails meanwhile into service errors, and let a cancellation count even if redis-py keeps it.
-
-        Until Python 3.12, asyncio.wait_for, by which redis-py sends, keeps one that meets the end of the sending.
-        """
-        task = cast("asyncio.Task[Any]", asyncio.current_task())
-        if task.cancelling():
-            await asyncio.sleep(0)  # one that was asked for while the task ran comes here, at the latest
-        known = task.cancelling()
-        with translated(self.address, lost=lost):
-            try:
-                yield
-            finally:
-                if task.cancelling() > known:
-                    raise asyncio.CancelledError
 
     async def _transaction(self, commands: Sequence[tuple[bytes | str | float, ...]]) -> list[Any]:
         async with self._client.pipeline(transaction=True) as pipeline:

@@ -10,10 +10,12 @@ from redis.asyncio import Connection, ConnectionPool, Redis, SSLConnection, Unix
 from redis.asyncio.connection import parse_url
 from redis.connection import HiredisRespSerializer
 
+from hitl_desktop.services.sending import Heeding
+
 _serializer = HiredisRespSerializer()
 
 
-class _Packs:
+class _Packs(Heeding):
     def pack_command(self, *arguments: Any) -> list[bytes]:
         """Return one command as it is sent.
 

@@ -34,7 +34,7 @@ async def pipelined(client: Redis, commands: Sequence[Command], within: float) -
         return []
     connection = await client.connection_pool.get_connection()  # type: ignore[no-untyped-call]
     try:
-        # Sending has the client's own deadline; it could swallow the end of another one around it.
+        # Sending has the client's own deadline.
         await connection.send_packed_command([_packed(command) for command in commands])
         async with asyncio.timeout(within):
             return [await _reply(connection) for _ in commands]

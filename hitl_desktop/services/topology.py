@@ -17,7 +17,7 @@ from redis.asyncio.connection import parse_url
 from redis.crc import key_slot
 
 from hitl_desktop.services.errors import Refused, Unavailable
-from hitl_desktop.services.packing import PackingConnection
+from hitl_desktop.services.packing import PackingConnection, packing_client
 from hitl_desktop.settings.fleet import Fleet, Place, written
 
 _ASKED_WITHIN = 2.0
@@ -107,7 +107,7 @@ class _Asking:
 
     async def _ask(self, url: str, *command: str, **options: Any) -> Any:
         brief = {"socket_timeout": _ASKED_WITHIN, "socket_connect_timeout": _ASKED_WITHIN}
-        client: Redis = Redis.from_url(url, **{**self._options, **brief, **options})
+        client = packing_client(url, {**self._options, **brief, **options})
         try:
             return await client.execute_command(*command)  # type: ignore[no-untyped-call]
         finally:

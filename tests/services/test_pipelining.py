@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from hitl_desktop.services.packing import packing_client
 from hitl_desktop.services.pipelining import pipelined
 from tests.servers import Server
 from tests.waiting import until
@@ -22,7 +23,7 @@ _IN_TIME = 5.0
 @pytest.fixture
 async def client(server: Server) -> AsyncIterator[Redis]:
     """Yield a client with one connection alone, which the next command must use again."""
-    made: Redis = Redis.from_url(server.url, protocol=2, retry=Retry(NoBackoff(), 0), max_connections=1)
+    made = packing_client(server.url, {"protocol": 2, "retry": Retry(NoBackoff(), 0), "max_connections": 1})
     yield made
     await made.aclose(close_connection_pool=True)
 

@@ -8,6 +8,7 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from hitl_desktop.services.sending import let_heed
 from hitl_desktop.services.tenant_redis.errors import CommandRefusedError, NotHandedOutError
 from hitl_desktop.services.tenant_redis.pipeline import TenantPipeline
 from hitl_desktop.services.tenant_redis.prefix import Prefix
@@ -26,7 +27,8 @@ class TenantRedis(Redis):
             await client.set("asdlc:task:1", "open")  # tenant:acme-corp:asdlc:task:1
 
     The environment is read once, here: MULTI_TENANCY_ENABLED says whether there are prefixes at all, HITL_KEY_LAYOUT
-    how they look. Off, this is redis-py's client, unchanged but for the retries, and `tenant` does not matter.
+    how they look. Off, this is redis-py's client, unchanged but for retries and cancellations, and `tenant` does not
+    matter.
 
     On, each command is rewritten by the servers' own key specifications, in pipelines, registered scripts, locks and
     subscriptions as well, and names in replies come back as the caller wrote them. What cannot be rewritten safely is
@@ -39,7 +41,8 @@ class TenantRedis(Redis):
     its arguments, are the server's ACL to stop, so give each tenant a user of its own.
 
     redis-py repeats a command up to ten times after a lost connection, which doubles writes that did run. Here nothing
-    is repeated unless `retry`, `retry_on_error` or a `connection_pool` says so.
+    is repeated unless `retry`, `retry_on_error` or a `connection_pool` says so. A cancellation ends a call whenever it
+    comes, while redis-py may lose one before Python 3.12; the connections of a `connection_pool` stay as they are.
 
     Args:
         tenant: the tenant; None only where multi-tenancy is off.
@@ -63,6 +66,8 @@ class TenantRedis(Redis):
     def __init__(self, tenant: str | None, **options: Any) -> None:
         del tenant
         super().__init__(**_unrepeated(options))
+        if "connection_pool" not in options:
+            let_heed(self.connection_pool)
 
     @classmethod
     def from_url(cls, url: str, *, tenant: str | None, **options: Any) -> "TenantRedis":  # type: ignore[override]
@@ -71,7 +76,9 @@ class TenantRedis(Redis):
         Raises:
             TenancyError: as for the class itself.
         """
-        client = TenantRedis(tenant, connection_pool=ConnectionPool.from_url(url, **_unrepeated(options)))
+        pool = ConnectionPool.from_url(url, **_unrepeated(options))
+        let_heed(pool)
+        client = TenantRedis(tenant, connection_pool=pool)
         client._own_pool()
         return client
 
@@ -104,6 +111,8 @@ class _BoundRedis(TenantRedis):
         # redis-py's own constructor is not called: what it would set up is what must not be handed out.
         self._tenant_id = tenant
         self._redis = cast("Any", Redis(**_unrepeated(options)))
+        if "connection_pool" not in options:
+            let_heed(self._redis.connection_pool)
         self._prefix = Prefix(TenantNames(tenant, layout), self._redis.get_encoder())
         self._rewrite = Rewriters(self._prefix, in_pipeline=False).rewrite
         self._in_pipelines = Rewriters(self._prefix, in_pipeline=True)
