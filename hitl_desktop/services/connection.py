@@ -15,7 +15,6 @@ from hitl_desktop.services.errors import (
     FunctionsMissing,
     Interrupted,
     LoginRefused,
-    LoginUnknown,
     Malformed,
     Refused,
     ServiceError,
@@ -37,7 +36,7 @@ _READ_SIZE = 256 * 1024
 _FOR_NOW = frozenset({"OOM", "MISCONF", "READONLY", "NOREPLICAS", "BUSY"})
 _MISSHAPEN = (TypeError, ValueError, LookupError, AttributeError, RecursionError, OverflowError)
 """What a reply of another shape than agreed raises while it is taken apart."""
-_NOT_LOGGED_IN = (fault.AuthenticationError, LoginUnknown)
+_NOT_CONNECTED = (fault.AuthenticationError, ServiceError)
 """What a connection that had to be made anew raises, on which nothing has run."""
 _REPLICATED_WITHIN_MS = 500
 # How Redis 7.0 and, after it, Redis 7.2 and Valkey say what the user may not do inside a script, without NOPERM.
@@ -163,7 +162,7 @@ class Connection:
     ) -> list[Any]:
         try:
             return await self._run_together(script, calls)
-        except _NOT_LOGGED_IN as error:  # these were not sent; the others did run
+        except _NOT_CONNECTED as error:  # these were not sent; the others did run
             return [error] * len(calls)
 
     async def _transaction(self, commands: Sequence[tuple[bytes | str | float, ...]]) -> list[Any]:
@@ -189,7 +188,10 @@ class Connection:
         async with self._client.pipeline(transaction=False) as pipeline:
             pipeline.execute_command("PING")  # WAIT is about the latest command of its own connection
             pipeline.execute_command("WAIT", 1, _REPLICATED_WITHIN_MS)
-            waited = (await pipeline.execute(raise_on_error=False))[-1]
+            try:
+                waited = (await pipeline.execute(raise_on_error=False))[-1]
+            except _NOT_CONNECTED as error:  # not even to the server that has written it
+                raise fault.ConnectionError(type(error).__name__) from None
         if isinstance(waited, fault.ResponseError) and not isinstance(waited, fault.NoPermissionError):
             # It is a replica by now, and may have lost what it has just written.
             raise fault.ConnectionError(str(waited))
@@ -197,7 +199,7 @@ class Connection:
     async def _evaluated(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Any:
         try:
             return await self._evaluate(script, keys, arguments)
-        except (fault.ResponseError, *_NOT_LOGGED_IN) as error:  # the other scripts did run
+        except (fault.ResponseError, *_NOT_CONNECTED) as error:  # the other scripts did run
             return error
 
     def _error(self, reply: Exception) -> ServiceError:

@@ -2,17 +2,27 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
+from hashlib import sha1
 from pathlib import Path
+from typing import Any
 
 import pytest
 from keyring.errors import KeyringError
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
 
 from hitl_desktop.domain.outbox import Cause, OutboxState
-from hitl_desktop.services.errors import ServiceError
+from hitl_desktop.services import connection as module
+from hitl_desktop.services.connection import Connection
+from hitl_desktop.services.errors import Interrupted, LoginUnknown, ServiceError, Unavailable
+from hitl_desktop.services.login import AtConnecting, log_in
+from hitl_desktop.services.packing import packing_client
+from hitl_desktop.services.scripts import Script
 from hitl_desktop.session import open_backend, open_session
 from hitl_desktop.session.credentials import server_of
 from hitl_desktop.settings import read_settings
+from hitl_desktop.settings.fleet import Place
 from hitl_desktop.store.credentials import Login, Service, keep_login
 from hitl_desktop.tenancy import TenantNames
 from tests import keyrings
@@ -81,6 +91,69 @@ async def test_whatever_is_told_of_a_decision_is_true(home: Path, valkey: Server
     points = range(1, ends[-1] + 1) if full else sorted({*ends, *(end - 1 for end in ends)})
     causes = [(await disturbed(home, valkey, proxy, after))[0] for after in points]
     assert Cause.CREDENTIALS in set().union(*causes)
+
+
+class Here:
+    """The way to one server that may have replicas."""
+
+    turn = 0
+
+    async def find(self) -> Place:
+        raise NotImplementedError
+
+    def leave(self, turn: int) -> None:
+        self.turn = turn + 1
+
+
+@pytest.mark.parametrize("fails", [None, LoginUnknown("Locked."), Unavailable("Nobody can tell where it is.")], ids=str)
+async def test_what_was_written_before_a_login_failed_may_have_been_written(
+    valkey: Server, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, fails: ServiceError | None
+) -> None:
+    """The connection ends between a script and the question whether a replica has what it wrote."""
+    valkey.run("CONFIG", "SET", "requirepass", "one")
+    text = "return {redis.call('SET', KEYS[1], ARGV[1]).ok}"
+    script = Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
+    monkeypatch.setattr(module, "_REPLICATED_WITHIN_MS", 1)
+    known: list[tuple[str, str]] = [("default", "one")]
+
+    async def credentials() -> tuple[str, str]:
+        if not known:
+            raise fails or AssertionError("nobody asks")
+        return known[0]
+
+    options: dict[str, Any] = {
+        "protocol": 2,
+        "retry": Retry(NoBackoff(), 0),
+        "credential_provider": AtConnecting(credentials, proxy.url),
+        "redis_connect_func": log_in,
+    }
+    client = packing_client(proxy.url, options)
+    try:
+        connection = Connection(client, "here", lambda: False, way=Here())
+
+        async def alone() -> None:
+            await connection.write(script, ["k"], ["v"])
+
+        async def together() -> None:
+            await connection.write_together(script, [(["k"], ["v"])])
+
+        for write in (alone, together):
+            proxy.arm(None)
+            valkey.run("DEL", "k")
+            assert await connection.write(script, ["k"], ["before"]) == [b"OK"]
+            proxy.arm(Fault(Harm.CUT, Way.DOWN, len(b"+PONG\r\n*1\r\n$2\r\nOK\r\n")))
+            if fails is None:
+                valkey.run("CONFIG", "SET", "requirepass", "two")
+            else:
+                known.clear()
+            with pytest.raises(Interrupted, match="unknown whether it was written"):
+                await write()
+            assert valkey.run("GET", "k") == b"v"
+            valkey.run("CONFIG", "SET", "requirepass", "one")
+            known[:] = [("default", "one")]
+    finally:
+        await client.aclose()
+        valkey.run("CONFIG", "SET", "requirepass", "")
 
 
 @pytest.mark.parametrize("is_refused", [True, False], ids=["refused", "unknown"])
