@@ -1,11 +1,11 @@
 """The outbox: decisions on their way to the server, and what became of each."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from hitl_desktop.domain.decision import Decided, Decision
-from hitl_desktop.domain.gate import Gate
+from hitl_desktop.domain.gate import Gate, GateStatus
 
 
 class OutboxState(StrEnum):
@@ -53,9 +53,8 @@ class Cause(StrEnum):
     CREDENTIALS = "credentials"
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxEntry:
-    """One decision in the outbox.
+class OutboxEntry(NamedTuple):
+    """One decision in the outbox; a tuple, since many are made where many are delivered.
 
     `gate` is the gate as the reviewer saw it, without its bundle's fields; `held_until` is the end of the time in which
     it can be undone; `attempts` is how many sendings may have written it; `problem` is a sentence for the screen;
@@ -81,6 +80,18 @@ class OutboxEntry:
     def request_id(self) -> str:
         """The gate's id."""
         return self.decision.request_id
+
+    def decided(self, gate: Gate) -> Gate:
+        """Return `gate`, the one that this decision is about, as the server has it once it is delivered."""
+        decision = self.decision
+        return gate._replace(
+            status=GateStatus(decision.verdict.value),
+            decision_id=decision.decision_id,
+            reviewer=decision.reviewer,
+            reason=decision.reason,
+            conditions=decision.conditions,
+            decided_at=decision.decided_at,
+        )
 
     @property
     def can_be_withdrawn(self) -> bool:

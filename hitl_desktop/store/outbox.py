@@ -5,18 +5,16 @@ and sent again by its decision_id, which the server answers without writing twic
 """
 
 import json
-import os
-import secrets
-import socket
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hitl_desktop.domain.decision import Decided
 from hitl_desktop.domain.outbox import AlreadyQueuedError, Cause, NotWithdrawableError, OutboxEntry, OutboxState
 from hitl_desktop.store.database import first_row, transaction
-from hitl_desktop.store.outbox_rows import ENTRY, Claimed, Fields, claimed_from, pack, readable, readable_fields
+from hitl_desktop.store.outbox_rows import ENTRY, ROWS, Claimed, Fields, claimed_from, pack, readable, readable_fields
+from hitl_desktop.store.senders import has_ended, new_sender
 
 if TYPE_CHECKING:  # only the store's thread needs it
     import apsw
@@ -30,11 +28,12 @@ _OPEN = "state IN ('queued', 'sending', 'unknown')"
 _LISTED = "(SELECT value FROM json_each(?))"
 _ORPHANED = f"state = 'sending' AND (coalesce(lease, 0) <= ? OR sender IN {_LISTED})"
 """Rows being sent whose sender has ended, or has not answered for a lease."""
+Known = Mapping[str, OutboxEntry]
+_NONE_KNOWN: Known = MappingProxyType({})
 _SUPERSEDED = "You have decided about this gate again since, so this decision from a file moved aside was not sent."
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one sending; `queued` says that it certainly wrote nothing."""
 
     decision_id: str
@@ -49,8 +48,7 @@ class Outbox:
 
     def __init__(self, connection: "apsw.Connection") -> None:
         self._connection = connection
-        # One process may have several outboxes of one tenant open: each answers for what it claimed itself.
-        self._sender = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}"
+        self._sender = new_sender()
 
     def add(self, entry: OutboxEntry, fields: Fields) -> None:
         """Add a decision; it is on the disk when this returns.
@@ -61,7 +59,7 @@ class Outbox:
         with transaction(self._connection, durable=True):
             row = first_row(
                 self._connection,
-                f"SELECT {ENTRY} FROM outbox WHERE request_id = ? AND {_OPEN}",
+                f"SELECT {ENTRY} FROM {ROWS} WHERE request_id = ? AND {_OPEN}",
                 (entry.request_id,),
             )
             if row is not None:
@@ -76,7 +74,7 @@ class Outbox:
         Rows that cannot be read stay aside.
         """
         rows = self._connection.execute(
-            f"SELECT {ENTRY} FROM outbox WHERE state <> 'delivered' OR delivered_at >= ?1 "
+            f"SELECT {ENTRY} FROM {ROWS} WHERE state <> 'delivered' OR delivered_at >= ?1 "
             "OR (?1 IS NOT NULL AND request_id IN (SELECT request_id FROM gates WHERE status = 'pending')) "
             "ORDER BY seq",
             (delivered_since,),
@@ -85,36 +83,39 @@ class Outbox:
 
     def find(self, decision_id: str) -> OutboxEntry | None:
         """Return one row, delivered or not."""
-        row = first_row(self._connection, f"SELECT {ENTRY} FROM outbox WHERE decision_id = ?", (decision_id,))
+        row = first_row(self._connection, f"SELECT {ENTRY} FROM {ROWS} WHERE decision_id = ?", (decision_id,))
         return None if row is None else readable(row)
 
     def fields(self, decision_id: str) -> Fields:
         """Return the bundle's fields that a row's decision is about; nothing if there is no such row."""
-        row = first_row(self._connection, "SELECT fields FROM outbox WHERE decision_id = ?", (decision_id,))
+        row = first_row(self._connection, f"SELECT fields FROM {ROWS} WHERE decision_id = ?", (decision_id,))
         return {} if row is None else readable_fields(row[0]) or {}
 
     def unreadable(self) -> int:
         """Return how many rows that are not delivered cannot be read: they are neither shown nor sent, and stay."""
-        rows = self._connection.execute(f"SELECT {ENTRY} FROM outbox WHERE state <> 'delivered'")
+        rows = self._connection.execute(f"SELECT {ENTRY} FROM {ROWS} WHERE state <> 'delivered'")
         return sum(readable(row) is None for row in rows)
 
-    def claim(self, now: float, limit: int, only: str | None = None) -> list[Claimed]:
-        """Take rows that are due, at most `limit`, or the one named: they are `sending` until settled."""
+    def claim(self, now: float, limit: int, only: str | None = None, known: Known = _NONE_KNOWN) -> list[Claimed]:
+        """Take rows that are due, at most `limit`, or the one named: they are `sending` until settled.
+
+        What rows are about is not read again where they are among the `known` ones, by decision_id.
+        """
         # On the disk before anything is sent: after a loss of power, what may have been written must not look unsent.
         with transaction(self._connection, durable=True):
-            return self._claim(now, limit, only)
+            return self._claim(now, limit, only, known)
 
-    def _claim(self, now: float, limit: int, only: str | None = None) -> list[Claimed]:
+    def _claim(self, now: float, limit: int, only: str | None, known: Known) -> list[Claimed]:
         self._take_up(now)
         claimed: list[Claimed] = []
         rows: list[Any] = self._connection.execute(
-            f"SELECT {ENTRY}, fields FROM outbox WHERE state IN ('unknown', 'queued') "
+            f"SELECT {ENTRY}, fields FROM (SELECT * FROM outbox WHERE state IN ('unknown', 'queued') "
             "AND (held_until IS NULL OR held_until <= ?1) AND (?3 IS NULL OR decision_id = ?3) "
-            "ORDER BY seq LIMIT ?2",
+            "ORDER BY seq LIMIT ?2) LEFT JOIN outbox_contents USING (seq) ORDER BY seq",
             (now, limit, only),
         ).fetchall()
         for *row, fields in rows:
-            if (one := claimed_from(row, fields)) is None:
+            if (one := claimed_from(row, fields, known.get(row[0]))) is None:
                 self._set_aside(row[0])
             else:
                 claimed.append(one)
@@ -132,7 +133,14 @@ class Outbox:
             with transaction(self._connection):
                 self._take_up(now)
 
-    def settle(self, outcomes: Sequence[Outcome], now: float, history_id: str = "", more: int = 0) -> list[Claimed]:
+    def settle(
+        self,
+        outcomes: Sequence[Outcome],
+        now: float,
+        history_id: str = "",
+        more: int = 0,
+        known: Known = _NONE_KNOWN,
+    ) -> list[Claimed]:
         """Enter what became of rows that were sent, and claim at most `more`, as one step.
 
         A delivery is a fact, whoever learns of it. All else counts only for rows that are still this outbox's to send:
@@ -143,6 +151,7 @@ class Outbox:
             now: seconds since 1970.
             history_id: of the server's data, by which deliveries are checked later.
             more: how many rows to claim, see `claim`.
+            known: see `claim`.
         """
         delivered = [one.decision_id for one in outcomes if one.state is OutboxState.DELIVERED]
         with transaction(self._connection, durable=more > 0):
@@ -156,7 +165,7 @@ class Outbox:
                     self._put_back(outcome)
                 elif outcome.state is not OutboxState.DELIVERED:
                     self._entered(outcome)
-            return self._claim(now, more) if more else []
+            return self._claim(now, more, None, known) if more else []
 
     def _put_back(self, outcome: Outcome) -> None:
         self._connection.execute(
@@ -313,30 +322,29 @@ class Outbox:
         if self.find(entry.decision_id) is not None:
             return False
         if entry.state.is_open and readable_fields(fields) is None:
-            entry = replace(entry, state=OutboxState.REFUSED, cause=Cause.DAMAGED, problem=_DAMAGED)
+            entry = entry._replace(state=OutboxState.REFUSED, cause=Cause.DAMAGED, problem=_DAMAGED)
         elif entry.state.is_open and self._is_on_its_way(entry.request_id):
-            entry = replace(entry, state=OutboxState.REFUSED, cause=Cause.REFUSED, problem=_SUPERSEDED)
+            entry = entry._replace(state=OutboxState.REFUSED, cause=Cause.REFUSED, problem=_SUPERSEDED)
         elif entry.state is OutboxState.SENDING:
-            entry = replace(entry, state=OutboxState.UNKNOWN)
+            entry = entry._replace(state=OutboxState.UNKNOWN)
+        *_, held_until, _attempts, _cause, _problem, theirs, decision, gate = columns
         self._connection.execute(
-            "INSERT INTO outbox(decision_id, request_id, state, decision, gate, fields, device, held_until, attempts, "
-            "cause, problem, theirs, delivered_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO outbox(decision_id, request_id, state, device, held_until, attempts, cause, problem, theirs, "
+            "delivered_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 entry.decision_id,
                 entry.request_id,
                 entry.state.value,
-                columns[2],
-                columns[3],
-                fields,
                 entry.device,
-                columns[6],
+                held_until,
                 entry.attempts,
                 entry.cause.value,
                 entry.problem,
-                columns[10],
+                theirs,
                 time.time() if entry.state is OutboxState.DELIVERED else None,
             ),
         )
+        self._insert_contents(decision, gate, fields)
         return entry.state is not OutboxState.DELIVERED
 
     def _is_on_its_way(self, request_id: str) -> bool:
@@ -345,18 +353,21 @@ class Outbox:
 
     def _insert(self, entry: OutboxEntry, fields: bytes) -> None:
         self._connection.execute(
-            "INSERT INTO outbox(decision_id, request_id, state, decision, gate, fields, device, held_until) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO outbox(decision_id, request_id, state, device, held_until) VALUES (?, ?, ?, ?, ?)",
             (
                 entry.decision_id,
                 entry.request_id,
                 entry.state.value,
-                pack(entry.decision),
-                pack(entry.gate),
-                fields,
                 entry.device,
                 None if entry.held_until is None else entry.held_until.timestamp(),
             ),
+        )
+        self._insert_contents(pack(entry.decision), pack(entry.gate), fields)
+
+    def _insert_contents(self, decision: bytes, gate: bytes, fields: bytes) -> None:
+        self._connection.execute(
+            "INSERT INTO outbox_contents VALUES (?, ?, ?, ?)",
+            (self._connection.last_insert_rowid(), decision, gate, fields),
         )
 
     def _take_up(self, now: float) -> None:
@@ -369,21 +380,7 @@ class Outbox:
         rows: list[Any] = self._connection.execute(
             "SELECT DISTINCT sender FROM outbox WHERE state = 'sending'"
         ).fetchall()
-        return now, json.dumps([sender for (sender,) in rows if self._has_ended(sender)])
-
-    def _has_ended(self, sender: str | None) -> bool:
-        host, pid, *_ = [*(sender or "").split(" "), "", ""]
-        if host != socket.gethostname() or os.name != "posix":
-            return False
-        if not pid.isascii() or not pid.isdigit():
-            return True
-        try:
-            os.kill(int(pid), 0)
-        except (ProcessLookupError, OverflowError):
-            return True
-        except PermissionError:
-            return False
-        return False
+        return now, json.dumps([sender for (sender,) in rows if has_ended(sender)])
 
     def _set_aside(self, decision_id: str) -> None:
         self._connection.execute(

@@ -16,7 +16,7 @@ from hitl_desktop.domain.outbox import decisions
 from hitl_desktop.store.database import close_untouched, storable, transaction
 from hitl_desktop.store.errors import StoreError, TooNewError, WrongKeyError
 from hitl_desktop.store.outbox import Outbox
-from hitl_desktop.store.outbox_rows import RESCUED
+from hitl_desktop.store.outbox_rows import CONTENTS, HEAD, lost_head
 
 if TYPE_CHECKING:  # only the store's thread needs it
     import apsw
@@ -102,7 +102,20 @@ def _opened(path: Path, key: bytes) -> Iterator["apsw.Connection"]:
 
 
 def _rows(connection: "apsw.Connection") -> list[Sequence[Any]]:
-    """Return the rows of the outbox from both ends of the table towards what is damaged, then one by one between."""
+    """Return the rows of the outbox, columns as `RESCUED` names them; one whose state is lost may have been sent."""
+    heads = _walked(connection, HEAD, "outbox")
+    # Older files have both in one table.
+    is_split = bool(connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'outbox_contents'").fetchall())
+    contents = _walked(connection, CONTENTS, "outbox_contents" if is_split else "outbox")
+    rows: list[Sequence[Any]] = []
+    for seq, content in sorted(contents.items()):
+        with suppress(ValueError):  # what cannot be read stays in the file moved aside
+            rows.append((*(heads.get(seq) or lost_head(content[0])), *content))
+    return rows
+
+
+def _walked(connection: "apsw.Connection", columns: str, table: str) -> dict[int, Sequence[Any]]:
+    """Return the rows of a table from both of its ends towards what is damaged, then one by one between."""
     import apsw
 
     rows: dict[int, Sequence[Any]] = {}
@@ -110,7 +123,7 @@ def _rows(connection: "apsw.Connection") -> list[Sequence[Any]]:
     for order in ("ASC", "DESC"):
         last = 0
         with suppress(apsw.Error):
-            for seq, *row in connection.execute(f"SELECT seq, {RESCUED} FROM outbox ORDER BY seq {order}"):
+            for seq, *row in connection.execute(f"SELECT seq, {columns} FROM {table} ORDER BY seq {order}"):
                 rows[seq], last = row, seq
         ends.append(last)
     low, high = ends
@@ -120,9 +133,9 @@ def _rows(connection: "apsw.Connection") -> list[Sequence[Any]]:
                 high = newest + 1
     for seq in range(low + 1, min(high, low + _MOST_ROWS)):
         with suppress(apsw.Error):
-            for row in connection.execute(f"SELECT {RESCUED} FROM outbox WHERE seq = ?", (seq,)):
+            for row in connection.execute(f"SELECT {columns} FROM {table} WHERE seq = ?", (seq,)):
                 rows[seq] = row
-    return [row for _, row in sorted(rows.items())]
+    return rows
 
 
 def _drafts(connection: "apsw.Connection") -> list[Sequence[Any]]:

@@ -42,4 +42,15 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     """,
     "ALTER TABLE outbox RENAME COLUMN run_id TO history_id",
+    # What a row's state is changes several times, and what it is about never: SQLite writes a row as a whole.
+    """
+    CREATE TABLE outbox_contents(
+        seq INTEGER PRIMARY KEY REFERENCES outbox(seq) ON DELETE CASCADE, decision BLOB NOT NULL, gate BLOB NOT NULL,
+        fields BLOB NOT NULL
+    ) STRICT;
+    INSERT INTO outbox_contents SELECT seq, decision, gate, fields FROM outbox;
+    ALTER TABLE outbox DROP COLUMN decision;
+    ALTER TABLE outbox DROP COLUMN gate;
+    ALTER TABLE outbox DROP COLUMN fields;
+    """,
 )

@@ -119,7 +119,11 @@ class GateBook:
             self._tell(Change(tuple(gates), tuple(quarantined), tuple(gone), clashes, bulk=bulk))
 
     def show_decisions(self, entries: Iterable[OutboxEntry], gone: Iterable[str]) -> None:
-        """Take in rows of the outbox, and the gates whose row is gone from it."""
+        """Take in rows of the outbox, and the gates whose row is gone from it.
+
+        A delivered row is the server's word, too: its gate is decided.
+        """
+        gates: list[Gate] = []
         names: dict[str, None] = {}
         for request_id in gone:
             if (left := self._decisions.pop(request_id, None)) is not None:
@@ -133,8 +137,14 @@ class GateBook:
                 self._states[entry.state] += 1
                 self._decisions[entry.request_id] = entry
                 names[entry.request_id] = None
+                gate = self._gates.get(entry.request_id)
+                if gate is not None and entry.state is OutboxState.DELIVERED and gate.status is GateStatus.PENDING:
+                    self._gates[entry.request_id] = decided = entry.decided(gate)
+                    self._pending.discard(entry.request_id)
+                    gates.append(decided)
+        self.revision += bool(gates)
         if names:
-            self._tell(Change(decisions=tuple((name, self._decisions.get(name)) for name in names)))
+            self._tell(Change(tuple(gates), decisions=tuple((name, self._decisions.get(name)) for name in names)))
 
     def drop_quarantined_gates(self, *, but: Iterable[str]) -> None:
         """Take out the quarantined gates, except those whose request ids are in `but`. Quarantined events stay."""

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from random import Random
 
 from hitl_desktop.domain.decision import Decided
 from hitl_desktop.domain.event import Event, EventType
 from hitl_desktop.domain.gate import Gate, GateStatus, Quarantined, Record
+from hitl_desktop.domain.outbox import OutboxEntry
 from hitl_desktop.domain.time import parse_time
 from hitl_desktop.services.errors import ServiceError, Unavailable
 from hitl_desktop.services.events import Events
@@ -173,28 +174,30 @@ class Inbound:
             now = asyncio.get_running_loop().time()
             for event in events:
                 self._restarts.note(event, now)
-            deciding = {event.request_id: event for event in events if event.event_type in _DECIDING}
-            echoed = {name: gate for name, event in deciding.items() if name and (gate := self._echo(name, event))}
-            self._book.put(echoed.items())
-            async for records in self._pages([name for name in request_ids if name not in echoed]):
+            deciding = {name: event for event in events if event.event_type in _DECIDING and (name := event.request_id)}
+            echoes = {name: entry for name, event in deciding.items() if (entry := self._echoed(name, event))}
+            self._book.put(self._outdated(echoes))
+            async for records in self._pages([name for name in request_ids if name not in echoes]):
                 self._book.put((name, _announced(record, deciding.get(name))) for name, record in records)
             if broken or clashes:
                 self._book.put(broken, clashes=clashes)
 
-    def _echo(self, request_id: str, event: Event) -> Gate | None:
-        """Return the gate as decided, where the event tells of the decision that this machine has just delivered."""
-        gate, entry = self._book.gates.get(request_id), self._book.decisions.get(request_id)
-        if gate is None or entry is None or event.metadata.get("decision_id") != entry.decision_id:
+    def _echoed(self, request_id: str, event: Event) -> OutboxEntry | None:
+        """Return the row of the outbox whose delivery the event tells of, if its gate is known."""
+        entry = self._book.decisions.get(request_id)
+        if entry is None or event.metadata.get("decision_id") != entry.decision_id:
             return None
-        decision = entry.decision
-        return gate._replace(
-            status=GateStatus(decision.verdict.value),
-            decision_id=decision.decision_id,
-            reviewer=decision.reviewer,
-            reason=decision.reason,
-            conditions=decision.conditions,
-            decided_at=decision.decided_at,
-        )
+        return entry if request_id in self._book.gates else None
+
+    def _outdated(self, echoes: Mapping[str, OutboxEntry]) -> Iterator[tuple[str, Gate]]:
+        """Yield the gates as decided of which the book says something else, as what was read meanwhile may do.
+
+        While a decision is on its way, its answer tells the book of it.
+        """
+        for request_id, entry in echoes.items():
+            gate = self._book.gates[request_id]
+            if not entry.state.is_open and gate.decision_id != entry.decision_id:
+                yield request_id, entry.decided(gate)
 
     def _clash(self, event: Event) -> Clash | None:
         known = self._book.gates.get(event.request_id or "")

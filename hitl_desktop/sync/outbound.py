@@ -5,7 +5,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from random import Random
 
@@ -282,7 +281,7 @@ class Outbound:
         if one.entry.attempts and (sent_before := await self._sent_before(one, answer)) is not None:
             return sent_before
         if isinstance(answer, LoginRefused):  # nothing was asked about the decision, which goes out after a login
-            return replace(queued(one, str(answer)), cause=Cause.CREDENTIALS)
+            return queued(one, str(answer))._replace(cause=Cause.CREDENTIALS)
         state, cause = conflict(answer)
         theirs = answer.decided if isinstance(answer, AlreadyDecided) else None
         return Outcome(name, state, cause, str(answer), theirs)
@@ -299,14 +298,16 @@ class Outbound:
         return Outcome(one.entry.decision_id, OutboxState.DELIVERED) if standings == [Standing.WRITTEN] else None
 
     async def _claim(self, only: str | None = None) -> Sequence[Claimed]:
-        return await self._done(lambda store: store.outbox.claim(time.time(), _CLAIMED, only))
+        return await self._done(lambda store: store.outbox.claim(time.time(), _CLAIMED, only, self._entries))
 
     async def _settle(self, outcomes: Sequence[Outcome], history_id: str, more: int = 0) -> Sequence[Claimed]:
         """Enter what became of rows, and claim at most `more` in the same step."""
         known = [(entry, outcome) for outcome in outcomes if (entry := self._entries.get(outcome.decision_id))]
         changed = [settled_as(entry, outcome) for entry, outcome in known]
         try:
-            claimed = await self._done(lambda store: store.outbox.settle(outcomes, time.time(), history_id, more))
+            claimed = await self._done(
+                lambda store: store.outbox.settle(outcomes, time.time(), history_id, more, self._entries)
+            )
         except asyncio.CancelledError:
             self._mirror(changed)
             raise
@@ -365,4 +366,4 @@ def _confirm(store: TenantStore, kept: Sequence[str], lost: Sequence[str], histo
 
 
 def _in_state(entry: OutboxEntry, state: OutboxState) -> OutboxEntry:
-    return replace(entry, state=state, attempts=entry.attempts + 1)
+    return entry._replace(state=state, attempts=entry.attempts + 1)

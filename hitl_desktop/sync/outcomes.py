@@ -1,7 +1,5 @@
 """What a sending may come to: the states and causes of a row, and the errors that they stand for."""
 
-from dataclasses import replace
-
 from hitl_desktop.domain.outbox import Cause, OutboxEntry, OutboxState
 from hitl_desktop.services.errors import (
     AlreadyDecided,
@@ -60,6 +58,6 @@ def error_of(entry: OutboxEntry) -> ServiceError:
 
 def settled_as(entry: OutboxEntry, outcome: Outcome) -> OutboxEntry:
     """Return a row as it is after a sending."""
-    return replace(
-        entry, state=outcome.state, cause=outcome.cause, problem=outcome.problem, theirs=outcome.theirs, held_until=None
+    return entry._replace(
+        state=outcome.state, cause=outcome.cause, problem=outcome.problem, theirs=outcome.theirs, held_until=None
     )

@@ -133,6 +133,8 @@ class GateListModel(QAbstractTableModel):
         if self._unlisted:
             self._unlisted.difference_update(gate.request_id for gate in change.gates)
         entries, rows = self._entries, self._rows
+        for name, decided in change.decisions:
+            self._note(name, decided)
         records: tuple[Gate | Quarantined, ...] = (*change.gates, *change.quarantined)
         for record in records:
             entry = entries.get(record.request_id) if isinstance(record, Gate) else None
@@ -177,15 +179,18 @@ class GateListModel(QAbstractTableModel):
                     self._insert(row)
         self.counts_changed.emit()
 
-    def _decide(self, name: str, entry: OutboxEntry | None) -> None:
-        """Show a gate with another decision of the reviewer's own, or without one."""
+    def _note(self, name: str, entry: OutboxEntry | None) -> None:
         if entry is None:
             self._entries.pop(name, None)
         else:
             self._entries[name] = entry
+
+    def _decide(self, name: str, entry: OutboxEntry | None) -> None:
+        """Show a gate with another decision of the reviewer's own, or without one, unless it is shown so already."""
         known = self._rows.get(name)
         if known is not None and isinstance(known.record, Gate) and name not in self._unlisted:
-            self._replace(with_entry(known, entry))
+            if known.entry is not entry:
+                self._replace(with_entry(known, entry))
         elif entry is not None:
             # The server has the gate no longer, or has not told of it yet: it is shown as the reviewer saw it.
             self._unlisted.add(name)

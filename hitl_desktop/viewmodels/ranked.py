@@ -8,6 +8,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, MutableSequence
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -110,11 +111,15 @@ def _arranged(rows: Iterable[Row], order: Order) -> list[Row]:
     first_key = _FIRST_KEYS.get(order)
     if first_key is None:
         return sorted(rows, key=_KEYS[order])
-    lots: defaultdict[Any, list[Row]] = defaultdict(list)
+    lots: defaultdict[Any, tuple[list[Row], list[float]]] = defaultdict(lambda: ([], []))
     for row in rows:
-        lots[first_key(row)].append(row)
+        lot, ranks = lots[first_key(row)]
+        lot.append(row)
+        ranks.append(row.requested)
     found: list[Row] = []
     for first_rank in sorted(lots):
-        lots[first_rank].sort(key=_by_waiting)
-        found += lots[first_rank]
+        lot, ranks = lots[first_rank]
+        # A sort asks for each row's key once, in the order of the rows: these were read when the row was at hand.
+        lot.sort(key=partial(next, iter(ranks)))
+        found += lot
     return found

@@ -15,7 +15,9 @@ from hitl_desktop.store import database
 from hitl_desktop.store.database import MEMORY, open_database, sorted_out, transaction
 from hitl_desktop.store.errors import DamagedError, StoreError, StoreFullError, TooNewError, WrongKeyError
 from hitl_desktop.store.outbox import Outbox
+from hitl_desktop.store.outbox_rows import pack
 from hitl_desktop.store.schema import APPLICATION_ID, MIGRATIONS
+from tests.stores import entry, gate
 
 KEY, OTHER = bytes(range(32)), bytes(32)
 ROOT = Path(__file__).parent.parent.parent
@@ -97,7 +99,16 @@ def test_rows_of_the_first_version_are_all_there_in_this_one(path: Path, monkeyp
                 "INSERT INTO outbox(decision_id, request_id, state, decision, gate, fields, device, run_id) "
                 "VALUES ('one', 'gate', 'delivered', x'', x'', x'', 'here', 'before')"
             )
+            about = gate("Retry")
+            waits = entry(about)
+            connection.execute(
+                "INSERT INTO outbox(decision_id, request_id, state, decision, gate, fields, device) "
+                "VALUES (?, ?, 'queued', ?, ?, ?, 'here')",
+                (waits.decision_id, waits.request_id, *map(pack, (waits.decision, waits.gate, about.bundle.fields))),
+            )
     with closing(open_database(path, KEY)) as connection:
+        assert Outbox(connection).find(waits.decision_id) == waits._replace(device="here")
+        assert Outbox(connection).fields(waits.decision_id) == about.bundle.fields
         assert Outbox(connection).delivered_under_another("before") == []
         assert Outbox(connection).delivered_under_another("after") == ["one"]
 
@@ -184,7 +195,7 @@ def test_no_value_of_another_kind_can_stand_in_a_column(path: Path) -> None:
             "SELECT name, strict FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
         )
         ours = {name: strict for name, strict in tables if not str(name).startswith(("sqlite_", "words"))}
-    assert len(ours) == 8
+    assert len(ours) == 9
     assert set(ours.values()) == {1}
 
 
@@ -201,7 +212,7 @@ def test_a_disk_that_is_really_full(home: Path, small_disk: list[str]) -> None:
 import os, sys
 from pathlib import Path
 from tests.environments import key_file
-from tests.stores import add, gate, opened, settings, summaries, entry
+from tests.stores import add, entry, gate, opened, settings, summaries
 from hitl_desktop.domain.decision import Draft
 from hitl_desktop.store.errors import StoreFullError
 

@@ -14,7 +14,7 @@ import apsw
 import msgspec
 import pytest
 
-from hitl_desktop.domain.decision import Decided, Draft
+from hitl_desktop.domain.decision import Decided, Decision, Draft
 from hitl_desktop.domain.outbox import AlreadyQueuedError, Cause, NotWithdrawableError, OutboxState
 from hitl_desktop.session.export import entry_document, export_document
 from hitl_desktop.settings import Settings
@@ -24,7 +24,7 @@ from hitl_desktop.store.evidence import Kept
 from hitl_desktop.store.gates import GateCache
 from hitl_desktop.store.keys import Keys
 from hitl_desktop.store.outbox import LEASE, Outbox, Outcome
-from hitl_desktop.store.outbox_rows import RESCUED
+from hitl_desktop.store.outbox_rows import CONTENTS, RESCUED, ROWS
 from hitl_desktop.store.tenant_store import StoreThread, TenantStore, open_tenant_store
 from tests.environments import key_file
 from tests.fuzzing import cases, damaged, value
@@ -58,7 +58,7 @@ def fill(store: TenantStore, where: str) -> None:
 
 
 def readable(wanted: Settings, copy: Path) -> dict[str, Sequence[Any]]:
-    """Return the rows that somebody with the key can read, one by one, from a copy of the files, by decision."""
+    """Return what rows are about, as somebody with the key can read it, one by one, from a copy of the files."""
     found: dict[str, Sequence[Any]] = {}
     shutil.copytree(wanted.stores_dir, copy)
     with suppress(StoreError, OSError):
@@ -76,8 +76,8 @@ def _read(path: Path, key: bytes) -> dict[str, Sequence[Any]]:
         connection.pragma("key", f"raw:{key.hex()}")
         for seq in range(1, 30):
             with suppress(apsw.Error):
-                for row in connection.execute(f"SELECT {RESCUED} FROM outbox WHERE seq = ?", (seq,)):  # noqa: S608 - ours
-                    found[str(row[0])] = row
+                for row in connection.execute(f"SELECT {CONTENTS} FROM outbox_contents WHERE seq = ?", (seq,)):  # noqa: S608 - ours
+                    found[msgspec.msgpack.decode(row[0], type=Decision).decision_id] = row
     return found
 
 
@@ -137,6 +137,7 @@ COLUMNS = (
     *("lease", "cause", "problem", "theirs", "delivered_at", "history_id"),
 )
 BLOBS = frozenset({"decision", "gate", "fields", "theirs"})
+TABLES = {column: "outbox_contents" if column in CONTENTS.split(", ") else "outbox" for column in COLUMNS}
 
 
 def changed(random: Random, column: str, before: Any) -> Any:
@@ -174,10 +175,10 @@ def test_damaged_rows(full: bool) -> None:  # noqa: FBT001 - a fixture
             (seq,) = [row[0] for row in connection.execute("SELECT seq FROM outbox ORDER BY seq")][victim : victim + 1]
             for _ in range(random.choice([1, 1, 2, 5])):
                 column = random.choice(COLUMNS)
-                ((before,),) = connection.execute(f"SELECT {column} FROM outbox WHERE seq = ?", (seq,))  # noqa: S608 - ours
+                ((before,),) = connection.execute(f"SELECT {column} FROM {TABLES[column]} WHERE seq = ?", (seq,))  # noqa: S608 - ours
                 with suppress(apsw.ConstraintError, TypeError, ValueError, OverflowError, RecursionError):
                     new = changed(random, column, before)
-                    connection.execute(f"UPDATE outbox SET {column} = ? WHERE seq = ?", (new, seq))  # noqa: S608 - ours
+                    connection.execute(f"UPDATE {TABLES[column]} SET {column} = ? WHERE seq = ?", (new, seq))  # noqa: S608 - ours
                     applied += 1
             sound = [one.decision_id for place, one in enumerate(rows) if place != victim]
             try:
@@ -190,7 +191,7 @@ def test_damaged_rows(full: bool) -> None:  # noqa: FBT001 - a fixture
 
 def use_rows(connection: apsw.Connection, outbox: Outbox, random: Random, sound: list[str]) -> None:
     """Do all that is done with rows; the sound ones must come through it, each sent once."""
-    rescued = [list(row) for row in connection.execute(f"SELECT {RESCUED} FROM outbox ORDER BY seq")]  # noqa: S608 - ours
+    rescued = [list(row) for row in connection.execute(f"SELECT {RESCUED} FROM {ROWS} ORDER BY seq")]  # noqa: S608 - ours
     with closing(open_database(MEMORY, bytes(32))) as another:
         for row in rescued:
             with suppress(ValueError):

@@ -19,6 +19,7 @@ from hitl_desktop.domain.outbox import (
     OutboxState,
 )
 from hitl_desktop.store.outbox import DELIVERED_KEPT, LEASE, Outbox, Outcome
+from hitl_desktop.store.outbox_rows import CONTENTS
 from tests.environments import key_file
 from tests.stores import add, entry, gate, opened, settings
 
@@ -301,7 +302,9 @@ def test_a_row_that_cannot_be_read_costs_no_other(connection: apsw.Connection, o
         "cause": "no cause",
     }
     for one, (column, value) in zip(rows, broken.items(), strict=False):
-        statement = f"UPDATE outbox SET {column} = ? WHERE decision_id = ?"  # noqa: S608 - a name of this test's
+        table = "outbox_contents" if column in CONTENTS else "outbox"
+        of_it = "seq = (SELECT seq FROM outbox WHERE decision_id = ?)"
+        statement = f"UPDATE {table} SET {column} = ? WHERE {of_it}"  # noqa: S608 - names of this test's
         connection.execute(statement, (value, one.decision_id))
     assert outbox.unreadable() == 4
     assert claimed(outbox) == [rows[5].decision_id]

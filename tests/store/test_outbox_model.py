@@ -1,7 +1,5 @@
 """The outbox's rows against a model: two processes that claim, answer, withdraw and wait in any order."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -38,7 +36,7 @@ class Rows(RuleBasedStateMachine):
         return any(one.request_id == request_id and one.state.is_open for one in self.model.values())
 
     def moved(self, name: str, to: OutboxState, **changes: object) -> None:
-        self.model[name] = replace(self.model[name], state=to, **changes)  # type: ignore[arg-type]  # passed on
+        self.model[name] = self.model[name]._replace(state=to, **changes)  # type: ignore[arg-type]  # passed on
 
     @rule(which=st.integers(0, 3), process=st.integers(0, 1))
     def decide(self, which: int, process: int) -> None:

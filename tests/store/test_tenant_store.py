@@ -20,11 +20,14 @@ import pytest
 from hitl_desktop.domain.decision import Draft
 from hitl_desktop.domain.outbox import OutboxState, decisions
 from hitl_desktop.settings import Settings
+from hitl_desktop.store import database as databases
 from hitl_desktop.store import rescue, tenant_store
+from hitl_desktop.store.database import open_database
 from hitl_desktop.store.errors import StoreError
 from hitl_desktop.store.evidence import Kept
 from hitl_desktop.store.keys import Keys
 from hitl_desktop.store.outbox import Outcome
+from hitl_desktop.store.outbox_rows import pack
 from hitl_desktop.store.removal import remove_store
 from hitl_desktop.store.schema import MIGRATIONS
 from hitl_desktop.store.tenant_store import StoreThread, kept_tenants, open_store, open_tenant_store
@@ -151,20 +154,70 @@ def test_a_file_of_a_newer_version_gives_its_decisions(wanted: Settings) -> None
 def test_what_can_be_read_of_a_damaged_outbox_is_saved(wanted: Settings) -> None:
     names = [f"decision {number}" for number in range(60)]
     with opened(wanted) as store:
-        add(store, *names, size=9_000)
+        add(store, *names, size=1_000)
         store.drafts.keep({"request": Draft("half a sentence")})
         pages = store._connection.pragma("page_count")
-    # The table's pages lie in the file's middle; the schema in its first page.
+    # What the rows are about lies in the file's middle; the schema in its first page.
     flip(database(wanted), int(pages) * PAGE // 3 + 7, int(pages) * PAGE // 2 + 7)
     with opened(wanted) as store:
         saved = summaries(store)
-        assert len(saved) >= 57
+        assert 50 <= len(saved) < 60
         assert saved == [name for name in names if name in saved]
         assert f"the outbox has {decisions(len(saved))} from it" in store.notice
         assert store.drafts.all() == {"request": Draft("half a sentence")}
     with opened(wanted) as store:
         assert summaries(store) == saved
         assert store.notice == ""
+
+
+async def test_damaged_evidence_of_a_decision_is_found_as_it_is_sent(wanted: Settings) -> None:
+    names = [f"decision {number}" for number in range(60)]
+    with opened(wanted) as store:
+        add(store, *names, size=9_000)
+        pages = store._connection.pragma("page_count")
+    flip(database(wanted), int(pages) * PAGE // 3 + 7, int(pages) * PAGE // 2 + 7)
+    async with open_store(wanted, NAMES) as disk:
+        claimed = await disk(lambda store: store.outbox.claim(0.0, 100))
+        assert 57 <= len(claimed) < 60
+        assert disk.openings == 2
+        assert f"the outbox has {decisions(len(claimed))} from it" in disk.notice
+
+
+def test_decisions_whose_state_is_lost_are_saved_as_ones_that_may_have_been_sent(wanted: Settings) -> None:
+    names = [f"decision {number}" for number in range(60)]
+    with opened(wanted) as store:
+        rows = add(store, *names)
+        ((root,),) = store._connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'outbox'")
+    flip(database(wanted), (int(root) - 1) * PAGE + 7)
+    with opened(wanted) as store:
+        saved = store.outbox.entries()
+        assert [(one.decision, one.gate) for one in saved] == [(one.decision, one.gate) for one in rows]
+        assert {(one.state, one.attempts) for one in saved} == {(OutboxState.UNKNOWN, 1)}
+        assert not any(one.can_be_withdrawn for one in saved)
+        assert len(store.outbox.claim(0.0, 100)) == 60
+
+
+def test_a_damaged_file_of_the_first_version_is_read_as_well(wanted: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(wanted):
+        pass
+    path = database(wanted)
+    path.unlink()
+    rows, large = [entry() for _ in range(60)], pack({b"blob": b"x" * 2_000})
+    with monkeypatch.context() as patched:
+        patched.setattr(databases, "MIGRATIONS", MIGRATIONS[:1])
+        with closing(open_database(path, data_key(wanted))) as connection:
+            connection.executemany(
+                "INSERT INTO outbox(decision_id, request_id, state, decision, gate, fields, device) "
+                "VALUES (?, ?, 'queued', ?, ?, ?, 'here')",
+                [(one.decision_id, one.request_id, pack(one.decision), pack(one.gate), large) for one in rows],
+            )
+            pages = int(connection.pragma("page_count"))
+    flip(path, pages // 2 * PAGE + 7)
+    with opened(wanted) as store:
+        saved = store.outbox.entries()
+        assert 50 <= len(saved) < 60
+        assert {one.state for one in saved} == {OutboxState.QUEUED}
+        assert f"the outbox has {decisions(len(saved))} from it" in store.notice
 
 
 async def test_damage_far_from_the_outbox_is_found_as_it_is_met(wanted: Settings) -> None:

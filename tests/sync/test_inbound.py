@@ -51,7 +51,7 @@ async def test_what_waits_is_loaded_and_what_was_decided_is_known(server: Server
         assert pending(session) == {first.request_id, second.request_id}
         gate = (await session.open_gate(first.request_id)).gate
         await session.decide(gate, Verdict.APPROVED)
-        await until(lambda: pending(session) == {second.request_id}, "the echo has come back")
+        await until(lambda: pending(session) == {second.request_id}, "it is decided")
         assert session.book.gates[first.request_id].reviewer == "rev@example.org"
     async with following(server) as session:
         await session.monitor.reached(Phase.ONLINE)
@@ -151,7 +151,7 @@ async def test_a_clash_with_the_orchestrators_own_decision_is_told(server: Serve
         await session.monitor.reached(Phase.ONLINE)
         gate = (await session.open_gate(request.request_id)).gate
         await session.decide(gate, Verdict.APPROVED)
-        await until(lambda: not pending(session), "the echo has come back")
+        await until(lambda: not pending(session), "it is decided")
         metadata = {"request_id": request.request_id, "decision_id": "theirs", "reviewer": "web-user"}
         event = {
             "event_type": "gate_rejected",
@@ -165,6 +165,44 @@ async def test_a_clash_with_the_orchestrators_own_decision_is_told(server: Serve
         await until(lambda: any(change.clashes for change in changes), "the clash is told")
     (clash,) = next(change.clashes for change in changes if change.clashes)
     assert (clash.ours, clash.theirs) == ("approved", "rejected by web-user")
+
+
+async def test_a_delivery_decides_its_gate_in_one_change_and_its_event_tells_nothing_more(server: Server) -> None:
+    request, later = gate_request("Decided here"), gate_request("Asked afterwards")
+    name = request.request_id
+    await ask(server.url, TENANT, request)
+    changes: list[Change] = []
+    async with following(server) as session:
+        await session.monitor.reached(Phase.ONLINE)
+        gate = (await session.open_gate(name)).gate
+        session.book.follow(changes.append, replay=False)
+        await session.decide(gate, Verdict.REJECTED, reason="No tests")
+        decided = session.book.gates[name]
+        assert (decided.status, decided.reason) == (GateStatus.REJECTED, "No tests")
+        assert not pending(session)
+        await ask(server.url, TENANT, later)
+        await until(lambda: pending(session) == {later.request_id}, "what came behind the event has been read")
+        assert session.book.gates[name] is decided
+    (told,) = [change for change in changes if any(one.request_id == name for one in change.gates)]
+    ((_, entry),) = told.decisions
+    assert entry is not None
+    assert entry.state is OutboxState.DELIVERED
+
+
+async def test_the_event_of_a_delivery_corrects_what_was_read_before_it(server: Server) -> None:
+    request = gate_request("Decided here")
+    name = request.request_id
+    await ask(server.url, TENANT, request)
+    async with following(server) as session:
+        await session.monitor.reached(Phase.ONLINE)
+        waiting = session.book.gates[name]
+        await session.decide((await session.open_gate(name)).gate, Verdict.APPROVED)
+        decided = session.book.gates[name]
+        session.book.put([(name, waiting)])
+        assert pending(session) == {name}
+        ((_, fields),) = server.run("XREVRANGE", f"{PREFIX}:events", "+", "-", "COUNT", 1)
+        server.run("XADD", f"{PREFIX}:events", "*", *(part for pair in fields.items() for part in pair))
+        await until(lambda: session.book.gates[name] == decided, "it is decided again")
 
 
 async def test_a_server_that_goes_and_comes_back_is_followed_again(server: Server) -> None:
