@@ -12,10 +12,12 @@ from hitl_desktop.domain.evidence import EvidenceBundle, EvidenceItem, evidence_
 from hitl_desktop.domain.gate import Gate, GateStatus
 from hitl_desktop.domain.outbox import OutboxEntry
 from hitl_desktop.settings import Settings
+from hitl_desktop.store.keys import Keys
 from hitl_desktop.store.outbox_rows import entry_of
 from hitl_desktop.store.tenant_store import TenantStore, open_tenant_store
 from hitl_desktop.tenancy import TenantNames
 
+PAGE = 4096
 NAMES = TenantNames("acme-corp")
 
 
@@ -95,3 +97,22 @@ def files(wanted: Settings) -> list[str]:
 
 def database(wanted: Settings, names: TenantNames = NAMES) -> Path:
     return wanted.stores_dir / f"{names.file_stem}.db"
+
+
+def flip(path: Path, *places: int) -> None:
+    """Damage a file: turn all bits of the bytes at `places`."""
+    content = bytearray(path.read_bytes())
+    for place in places:
+        content[place] ^= 0xFF
+    path.write_bytes(content)
+
+
+def data_key(wanted: Settings) -> bytes:
+    key = Keys(wanted.stores_dir, wanted.key_file, "", "id").find(NAMES)
+    assert key is not None
+    return key
+
+
+def moved(wanted: Settings, why: str) -> list[str]:
+    """Return the files that were moved aside, and why."""
+    return [name for name in files(wanted) if f".{why}-" in name]

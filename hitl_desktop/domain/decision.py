@@ -64,7 +64,7 @@ class Decision:
             parts.append(f"Severity: {self.severity}.")
         if self.tags:
             parts.append(f"Concerns: {', '.join(self.tags)}.")
-        return "\n".join(part for part in parts if part)
+        return "\n".join(filter(None, parts))
 
 
 @dataclass(frozen=True, slots=True)

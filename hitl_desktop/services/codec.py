@@ -99,25 +99,23 @@ def decode_event(
     """
     if b"_init" in fields and b"event_type" not in fields:
         return None
-    place = f"{key} {entry_id.decode()}"
     try:
         event = Event(
             entry_id=entry_id.decode(),
-            event_type=_text(fields, b"event_type"),
-            session_id=_text(fields, b"session_id"),
-            task_id=_text(fields, b"task_id", default=""),
-            tenant_id=_text(fields, b"tenant_id", default=""),
-            timestamp=_text(fields, b"timestamp", default=""),
+            event_type=_required(fields, b"event_type"),
+            session_id=_required(fields, b"session_id"),
+            task_id=_text(fields, b"task_id"),
+            tenant_id=_text(fields, b"tenant_id"),
+            timestamp=_text(fields, b"timestamp"),
             metadata=_OBJECT.decode(fields.get(b"metadata") or b"{}"),
         )
     except (_Bad, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        return Quarantined(place, f"the event cannot be read: {error}", _shown(fields))
-    if tenant_id is not None and event.tenant_id != tenant_id:
-        reason = (
-            "the event names no tenant" if not event.tenant_id else "the event names another tenant than its stream"
-        )
-        return Quarantined(place, reason, _shown(fields))
-    return event
+        reason = f"the event cannot be read: {error}"
+    else:
+        if tenant_id is None or event.tenant_id == tenant_id:
+            return event
+        reason = "the event names another tenant than its stream" if event.tenant_id else "the event names no tenant"
+    return Quarantined(f"{key} {entry_id.decode()}", reason, _shown(fields))
 
 
 def decode_object(text: bytes) -> Mapping[str, Any] | None:
@@ -211,14 +209,16 @@ def _time(name: str, text: str) -> datetime:
         raise _Bad(f"{name} is {text[:80]!r}, which is no time") from None
 
 
-def _text(fields: Mapping[bytes, bytes], name: bytes, default: str | None = None) -> str:
-    value = fields.get(name)
-    if value is None or (value == b"" and default is None):
-        if default is None:
-            raise _Bad(f"there is no {name.decode()}")
-        return default
+def _required(fields: Mapping[bytes, bytes], name: bytes) -> str:
+    text = _text(fields, name)
+    if not text:
+        raise _Bad(f"there is no {name.decode()}")
+    return text
+
+
+def _text(fields: Mapping[bytes, bytes], name: bytes) -> str:
     try:
-        return value.decode()
+        return (fields.get(name) or b"").decode()
     except UnicodeDecodeError:
         raise _Bad(f"{name.decode()} is not UTF-8 text") from None
 

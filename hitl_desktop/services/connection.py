@@ -24,7 +24,7 @@ from hitl_desktop.services.errors import (
 from hitl_desktop.services.login import AtConnecting, Credentials, log_in, of_address, without_login
 from hitl_desktop.services.packing import packing_client
 from hitl_desktop.services.pipelining import pipelined
-from hitl_desktop.services.scripting import Scripting, is_missing, is_unrun
+from hitl_desktop.services.scripting import Call, Scripting, is_missing, is_unrun
 from hitl_desktop.services.scripts import Script
 from hitl_desktop.services.topology import NotHereError, Way, following_client
 from hitl_desktop.settings.fleet import is_fleet, read_fleet
@@ -123,9 +123,7 @@ class Connection:
             await self._replicated()
         return reply
 
-    async def write_together(
-        self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[bytes | str | int]]]
-    ) -> list[Any]:
+    async def write_together(self, script: Script, calls: Sequence[Call]) -> list[Any]:
         """Run a script that writes for each of `calls`, sent as one; return the reply or ServiceError of each.
 
         They are not one transaction: each runs exactly once or not at all, in their order.
@@ -146,12 +144,9 @@ class Connection:
             await self._replicated()
         return [self._error(reply) if isinstance(reply, Exception) else reply for reply in replies]
 
-    async def _run_together(
-        self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[bytes | str | int]]]
-    ) -> list[Any]:
-        commands = [self._scripting.command(script, keys, arguments) for keys, arguments in calls]
+    async def _run_together(self, script: Script, calls: Sequence[Call]) -> list[Any]:
         try:
-            return await pipelined(self._client, commands, ANSWER_WITHIN)
+            return await pipelined(self._client, self._scripting.commands(script, calls), ANSWER_WITHIN)
         except TimeoutError:
             if self._way is not None:
                 self._way.leave(self._way.turn)

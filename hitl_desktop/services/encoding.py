@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,6 +12,8 @@ from hitl_desktop.domain.decision import Decision, Verdict
 from hitl_desktop.domain.event import EventType, idempotency_key
 from hitl_desktop.domain.gate import Gate
 from hitl_desktop.domain.time import epoch, format_time
+
+Part = TypeVar("Part", str, bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class GateRequest:
     expires_at: datetime | None = None
 
 
-def _flat(fields: Mapping[str, str]) -> list[str]:
+def _flat(fields: Mapping[Part, Part]) -> list[Part]:
     return list(chain.from_iterable(fields.items()))
 
 
@@ -62,13 +64,14 @@ def gate_event(
 def decision_record(decision: Decision, gate: Gate, tenant_id: str | None) -> dict[str, Any]:
     """Return what the script `decide` takes: what must still hold, and what to write (wire.md, A decision)."""
     at, feedback = format_time(decision.decided_at), decision.feedback_text
+    is_approved = decision.verdict is Verdict.APPROVED
     audit = {
         "event": "gate_decision",
         "request_id": gate.request_id,
         "decision_id": decision.decision_id,
         "task_id": gate.task_id,
         "gate_type": gate.gate_type,
-        "approved": "true" if decision.verdict is Verdict.APPROVED else "false",
+        "approved": "true" if is_approved else "false",
         "reviewer": decision.reviewer,
         "reason": decision.reason,
         "timestamp": at,
@@ -81,12 +84,12 @@ def decision_record(decision: Decision, gate: Gate, tenant_id: str | None) -> di
         "reviewer": decision.reviewer,
         "reason": decision.reason,
         "feedback": feedback,
-        "conditions": list(decision.conditions),
+        "conditions": decision.conditions,
         "gate_type": gate.gate_type,
         "evidence_bundle_id": gate.evidence_bundle_id,
         "evidence_digest": decision.evidence_digest,
         **({"severity": decision.severity} if decision.severity else {}),
-        **({"tags": list(decision.tags)} if decision.tags else {}),
+        **({"tags": decision.tags} if decision.tags else {}),
     }
     fields = {
         "status": decision.verdict.value,
@@ -94,11 +97,11 @@ def decision_record(decision: Decision, gate: Gate, tenant_id: str | None) -> di
         "reviewer": decision.reviewer,
         "reason": decision.reason,
         "decided_at": at,
-        "conditions": _json(list(decision.conditions)),
+        "conditions": _json(decision.conditions),
         "feedback": feedback,
         "evidence_digest": decision.evidence_digest,
     }
-    event_type = EventType.GATE_APPROVED if decision.verdict is Verdict.APPROVED else EventType.GATE_REJECTED
+    event_type = EventType.GATE_APPROVED if is_approved else EventType.GATE_REJECTED
     return {
         "request_id": gate.request_id,
         "decision_id": decision.decision_id,
@@ -107,7 +110,7 @@ def decision_record(decision: Decision, gate: Gate, tenant_id: str | None) -> di
         "bundle_id": decision.bundle_id,
         "expires_text": gate.expires_text,
         "expires_epoch": None if gate.expires_at is None else epoch(gate.expires_at),
-        "bundle": list(chain.from_iterable(gate.bundle.fields.items())),
+        "bundle": _flat(gate.bundle.fields),
         "gate": _flat(fields),
         "log": _json(audit),
         "audit": _flat(audit),

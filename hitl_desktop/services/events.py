@@ -63,7 +63,8 @@ class Events:
             return entries[-1][0].decode(), list(self._decoded(entries))
 
     def _decoded(self, entries: Iterable[Any]) -> Iterator[Event | Quarantined]:
+        key, tenant_id = self._names.events, self._names.tenant_id
         for entry_id, fields in entries:
-            entry = decode_event(self._names.events, entry_id, fields or {}, self._names.tenant_id)
+            entry = decode_event(key, entry_id, fields or {}, tenant_id)
             if entry is not None:
                 yield entry

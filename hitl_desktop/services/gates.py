@@ -169,8 +169,8 @@ class Gates:
             raise await self._conflict(gate, fields)
         raise _refusal(outcome)
 
-    async def deliver(self, together: Sequence[tuple[Decision, Gate]]) -> list[Decided | ServiceError]:
-        """Write several decisions, sent as one, and return what came of each, as `decide` would return or raise it.
+    async def deliver(self, together: Sequence[tuple[Decision, Gate]]) -> list[ServiceError | None]:
+        """Write several decisions, sent as one; return for each what `decide` would raise, None where it is written.
 
         Each is a step of its own: one that conflicts costs no other. Gates need their bundles' fields.
 
@@ -185,17 +185,18 @@ class Gates:
         ]
         replies = await self._connection.write_together(scripts.DECIDE, calls)
         return [
-            Decided.by(decision) if reply == _WRITTEN else await self._judged(decision, gate, reply)
+            None if reply == _WRITTEN else await self._judged(decision, gate, reply)
             for (decision, gate), reply in zip(together, replies, strict=True)
         ]
 
-    async def _judged(self, decision: Decision, gate: Gate, reply: Any) -> Decided | ServiceError:
+    async def _judged(self, decision: Decision, gate: Gate, reply: Any) -> ServiceError | None:
         if isinstance(reply, ServiceError):
             return reply
         try:
-            return await self._judge(decision, gate, *self._outcome(reply))
+            await self._judge(decision, gate, *self._outcome(reply))
         except ServiceError as error:
             return error
+        return None
 
     async def standing(self, together: Sequence[tuple[Decision, Gate]]) -> list[Standing]:
         """Return where each decision stands on the server, which may have lost what it once wrote.

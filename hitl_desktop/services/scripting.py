@@ -21,6 +21,8 @@ _MAY_NOT = re.compile(r"(?:this user|User \S+) has no permissions to run the '(?
 _NO_FUNCTION = "Function not found"
 
 Arguments = Sequence[bytes | str | int]
+Call = tuple[Sequence[str], Arguments]
+"""The keys and arguments of one run of a script."""
 
 
 class _Way(Enum):
@@ -57,11 +59,10 @@ class Scripting:
         # A library that is missing can be loaded; a permission that is missing is meant to be.
         raise next(filter(is_missing, closed), closed[0])
 
-    def command(self, script: Script, keys: Sequence[str], arguments: Arguments) -> Command:
-        """Return the command that runs `script` the way that is open as far as is known; see `is_unrun`."""
-        if self._first(script) is _Way.FUNCTION:
-            return ("FCALL", script.function, len(keys), *keys, *arguments)
-        return ("EVALSHA", script.sha, len(keys), *keys, *arguments)
+    def commands(self, script: Script, calls: Sequence[Call]) -> list[Command]:
+        """Return the commands that run `script` the way that is open as far as is known; see `is_unrun`."""
+        way = ("FCALL", script.function) if self._first(script) is _Way.FUNCTION else ("EVALSHA", script.sha)
+        return [(*way, len(keys), *keys, *arguments) for keys, arguments in calls]
 
     def _ways(self, script: Script) -> list[_Way]:
         first = self._first(script)

@@ -8,7 +8,6 @@ from contextlib import suppress
 from functools import partial
 from random import Random
 
-from hitl_desktop.domain.decision import Decided
 from hitl_desktop.domain.gate import Gate
 from hitl_desktop.domain.outbox import Cause, OutboxEntry, OutboxState
 from hitl_desktop.services.errors import (
@@ -270,10 +269,10 @@ class Outbound:
         except TimeoutError:
             pass
 
-    async def _judge(self, one: Claimed, answer: Decided | ServiceError) -> Outcome:
+    async def _judge(self, one: Claimed, answer: ServiceError | None) -> Outcome:
         """Return what an answer makes of the row."""
         name = one.entry.decision_id
-        if isinstance(answer, Decided):
+        if answer is None:
             return Outcome(name, OutboxState.DELIVERED)
         if isinstance(answer, Interrupted):
             return unknown(one, str(answer))

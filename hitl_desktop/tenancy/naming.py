@@ -6,6 +6,7 @@ No two tenants that one allowlist admits share a name, or own one that begins as
 import os
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from hitl_desktop.domain.allowlist import is_collection, is_nameable
 from hitl_desktop.settings import KeyLayout, read_naming
@@ -18,7 +19,7 @@ _SEPARATOR = re.compile(r"[:/|_#]+")
 _GLOB = re.compile(r"[\\*?\[]")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TenantNames:
     """The names of one tenant; `tenant_id` None is single-tenant mode, with names unprefixed (wire.md, Tenancy).
 
@@ -34,17 +35,21 @@ class TenantNames:
         if self.tenant_id is not None and not is_nameable(self.tenant_id):
             raise TenantNotAllowedError(self.tenant_id, f"{self.tenant_id[:80]!r} cannot be a tenant id.")
 
-    def key(self, base: str, separator: str = ":") -> str:
-        """Return the Redis key for `base`, which begins `asdlc:`; all of ours have `:` as their separator."""
-        if self.tenant_id is None:
-            return base
-        tenant = f"{{{self.tenant_id}}}" if self.layout is KeyLayout.HASHTAG else self.tenant_id
-        return f"tenant{separator}{tenant}{separator}{base}"
+    def key(self, base: str) -> str:
+        """Return the Redis key for `base`, which begins `asdlc:`."""
+        return self.prefix + base
 
-    @property
+    @cached_property
     def prefix(self) -> str:
         """What every key and channel of this tenant begins with; empty in single-tenant mode."""
-        return self.key("")
+        return self.prefix_with(":")
+
+    def prefix_with(self, separator: str) -> str:
+        """Return the prefix as it is with another separator than `:`, which all of ours have."""
+        if self.tenant_id is None:
+            return ""
+        tenant = f"{{{self.tenant_id}}}" if self.layout is KeyLayout.HASHTAG else self.tenant_id
+        return f"tenant{separator}{tenant}{separator}"
 
     def pattern(self, glob: str = "*") -> str:
         """Return the pattern, as Redis matches them, of this tenant's keys or channels whose bases match `glob`."""
@@ -58,7 +63,7 @@ class TenantNames:
         """Return the key of a bundle's hash."""
         return self.key(f"asdlc:evidence_bundle:{bundle_id}")
 
-    @property
+    @cached_property
     def pending_gates(self) -> str:
         """The sorted set of request ids that wait."""
         return self.key("asdlc:pending_gates")
@@ -67,12 +72,12 @@ class TenantNames:
         """Return the key of a task's list of requests and decisions."""
         return self.key(f"asdlc:decision_log:{task_id}")
 
-    @property
+    @cached_property
     def audit(self) -> str:
         """The audit stream."""
         return self.key("asdlc:audit")
 
-    @property
+    @cached_property
     def events(self) -> str:
         """The event stream."""
         return self.key("asdlc:events")
@@ -162,7 +167,7 @@ def get_tenant_prefixed_key(key: str, separator: str = ":") -> str:
         return key
     if _SEPARATOR.fullmatch(separator) is None:
         raise ValueError(f"{separator!r} cannot separate a tenant from a key: allowed are `:`, `/`, `|`, `_` and `#`.")
-    return TenantNames(TenantContext.get_current_tenant(), layout).key(key, separator)
+    return TenantNames(TenantContext.get_current_tenant(), layout).prefix_with(separator) + key
 
 
 def get_tenant_collection_name(base_name: str) -> str:

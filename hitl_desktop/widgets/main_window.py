@@ -63,7 +63,8 @@ class MainWindow(QMainWindow):
         self._view: WindowViewModel | None = None
         self._was_painted = False
         self.setWindowTitle(_APPLICATION)
-        self.resize(QSize(1440, 900).boundedTo(self.screen().availableSize()))
+        # The window system puts its title bar on top.
+        self.resize(QSize(1440, 900).boundedTo(self.screen().availableSize() - QSize(8, 40)))
         self.toolbar = Toolbar(theme)
         self.queues = QueueList()
         self.gates = GatePane(theme)

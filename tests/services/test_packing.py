@@ -1,5 +1,7 @@
 """What is packed in C, against redis-py's own packing: byte for byte the same, over whatever way it goes."""
 
+import socket
+import tempfile
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Connection
 
 from hitl_desktop.services.packing import PackingConnection, packing_client
+from tests.processes import DEADLINE
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 arguments = st.one_of(texts, st.binary(), st.integers(), st.floats(allow_nan=False))
@@ -43,3 +46,16 @@ async def test_every_way_to_a_server_packs(url: str, where: dict[str, object]) -
         assert made.pack_command("GET", "key") == [b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n"]
     finally:
         await client.aclose()
+
+
+async def test_a_socket_of_this_machine_takes_at_once_what_is_sent_together() -> None:
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(f"{folder}/s")  # a short path
+        listening.listen()
+        options = {"protocol": 2, "driver_info": None, "socket_timeout": DEADLINE}
+        client: Any = packing_client(f"unix://{folder}/s", options)
+        try:
+            connection = await client.connection_pool.get_connection()
+            await connection.send_packed_command([b"x" * 350_000])  # and nobody reads
+        finally:
+            await client.aclose(close_connection_pool=True)
