@@ -31,7 +31,7 @@ from hitl_desktop.sync.schedule import backoff
 
 TOGETHER = 100
 """Decisions in one sending: few enough that packing them does not hold a frame."""
-_CLAIMED = 300
+_CLAIMED = 200
 """Decisions claimed in one step of the disk, which waits for it: much longer than for the server."""
 _LANES = 3
 _SHOWN_SENDING = 20
