@@ -29,8 +29,11 @@ class KeyringLockedError(KeyringUnusableError):
 
 
 def load_keyring() -> None:
-    """Import what the first question would take 0.15 s for: in a thread, before it is asked."""
-    import keyring.errors  # noqa: F401 - to have it is all
+    """Do what the first question would take 0.2 s for: import the package, and find the keyring. It is not asked."""
+    import keyring.errors
+
+    with _ONE_AT_A_TIME:
+        keyring.get_keyring()
 
 
 def prove_keyring() -> str:

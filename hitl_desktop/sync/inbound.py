@@ -123,12 +123,13 @@ class Inbound:
             self._monitor.tell(Connectivity(Phase.LOADING, loaded=0, total=len(pending)))
             with collector_held():
                 # What is decided and on its way is not read: the reviewer has just seen it, and will be told of it.
-                on_their_way = self._on_their_way(pending)
-                for start in range(0, loaded := len(on_their_way), PAGE):
-                    self._book.put(on_their_way[start : start + PAGE], bulk=True)
+                on_their_way = {name: entry.gate for name in pending if (entry := self._on_its_way(name))}
+                unlisted = [(name, gate) for name, gate in on_their_way.items() if name not in self._book.gates]
+                for start in range(0, len(unlisted), PAGE):
+                    self._book.put(unlisted[start : start + PAGE], bulk=True)
                     await asyncio.sleep(0)  # a frame may be painted
-                left_out = {name for name, _ in on_their_way}
-                async for records in self._pages([name for name in pending if name not in left_out]):
+                loaded = len(on_their_way)
+                async for records in self._pages([name for name in pending if name not in on_their_way]):
                     self._book.put(records, bulk=True)
                     loaded += len(records)
                     self._monitor.tell(Connectivity(Phase.LOADING, loaded=loaded, total=len(pending)))
@@ -136,10 +137,10 @@ class Inbound:
             await self._read_again(known.difference(pending))
             self._book.drop_quarantined_gates(but=pending)
 
-    def _on_their_way(self, pending: Sequence[str]) -> list[tuple[str, Gate]]:
-        """Return the gates with a decision on its way, as they are known, or as they were decided on."""
-        entries = [entry for name in pending if (entry := self._book.decisions.get(name)) and entry.state.is_open]
-        return [(entry.request_id, self._book.gates.get(entry.request_id, entry.gate)) for entry in entries]
+    def _on_its_way(self, request_id: str) -> OutboxEntry | None:
+        """Return the row of the outbox whose decision about a gate is on its way, if there is one."""
+        entry = self._book.decisions.get(request_id)
+        return entry if entry is not None and entry.state.is_open else None
 
     async def _load_decided(self) -> None:
         decided = {entry.request_id: entry for entry in await self._history.recent()}

@@ -33,7 +33,7 @@ TOGETHER = 100
 """Decisions in one sending: few enough that packing them does not hold a frame."""
 _CLAIMED = 200
 """Decisions claimed in one step of the disk, which waits for it: much longer than for the server."""
-_LANES = 3
+_LANES = 4
 _SHOWN_SENDING = 20
 _LOOK_EVERY = 1.0
 _SHOWN_FOR = 600.0
