@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -45,6 +46,10 @@ def _clean(environment: Mapping[str, str]) -> dict[str, str]:
 _OUTER = dict(os.environ)
 os.environ.clear()
 os.environ.update(_clean(_OUTER))
+
+# Where a shell runs this in the background, SIGINT is ignored, and would be by every process that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis_settings.register_profile("dev", deadline=None, print_blob=True)
 hypothesis_settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True)
