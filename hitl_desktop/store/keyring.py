@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from hitl_desktop.store import secret_service
 
@@ -30,10 +31,8 @@ class KeyringLockedError(KeyringUnusableError):
 
 def load_keyring() -> None:
     """Do what the first question would take 0.2 s for: import the package, and find the keyring. It is not asked."""
-    import keyring.errors
-
-    with _ONE_AT_A_TIME:
-        keyring.get_keyring()
+    with suppress(KeyringUnusableError, RuntimeError, OSError), _ONE_AT_A_TIME:  # whoever asks is told
+        _found()
 
 
 def prove_keyring() -> str:
@@ -96,19 +95,36 @@ def forget_secret(entry: tuple[str, str]) -> None:
             keyring.delete_password(*entry)
 
 
+def _found() -> Any:
+    """Return the keyring that is used, looking for it once.
+
+    Raises:
+        KeyringUnusableError: the one that somebody named cannot be imported.
+        Exception: RuntimeError and the like: it cannot begin.
+    """
+    import keyring
+
+    try:
+        return keyring.get_keyring()
+    except (ImportError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise KeyringUnusableError(
+            "The keyring that PYTHON_KEYRING_BACKEND or keyringrc.cfg names cannot be loaded "
+            f"({type(error).__name__}): correct the name, or remove it."
+        ) from None
+
+
 @contextmanager
 def _asking(advice: str = "") -> Iterator[None]:
     """Ask the keyring alone, and say by cause what goes wrong.
 
     Some backends' errors carry what they were given, so only their kind is shown.
     """
-    import keyring
     from keyring.errors import KeyringError
 
     known: tuple[type[Exception], ...] = (KeyringError, RuntimeError, OSError, *secret_service.errors())
     with _ONE_AT_A_TIME:
         try:
-            secret_service.name_collection(keyring.get_keyring())
+            secret_service.name_collection(_found())
             yield
         except known as error:
             what = f"The keyring ({_name()}) cannot be used ({type(error).__name__})"

@@ -1,5 +1,6 @@
 """The keyring, asked by several at once, and away."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -26,6 +27,7 @@ from hitl_desktop.store.keyring import (
 from tests import desktop, keyrings
 from tests.processes import DEADLINE
 
+ROOT = Path(__file__).parent.parent.parent
 ENTRY = ("hitl-desktop", "tenant:acme-corp")
 _ALIASES = "/org/freedesktop/secrets/aliases/default"
 _READ = """
@@ -154,3 +156,23 @@ def test_no_keyring_at_all_and_a_locked_one_are_told_apart(secret_service: str) 
         read_secret(ENTRY)
     with keyrings.used(fail.Keyring()), pytest.raises(KeyringAbsentError):  # type: ignore[no-untyped-call]
         read_secret(ENTRY)
+
+
+@pytest.mark.parametrize("named", ["nonsense.Keyring", "hitl_desktop.store.keyring.Nothing", "Keyring", "."])
+def test_a_keyring_that_cannot_be_loaded_is_told_as_unusable(named: str) -> None:
+    script = """
+from hitl_desktop.store.keyring import KeyringUnusableError, load_keyring, prove_keyring, read_secret
+load_keyring()
+for ask in (prove_keyring, lambda: read_secret(("hitl-desktop", "tenant:acme-corp"))):
+    try:
+        ask()
+    except KeyringUnusableError as error:
+        print(type(error).__name__, error)
+"""
+    environment = {**os.environ, "PYTHON_KEYRING_BACKEND": named}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    told = done.stdout.splitlines()
+    assert len(told) == 2, done.stderr
+    assert all(line.startswith("KeyringUnusableError ") and "correct the name" in line for line in told)
