@@ -86,10 +86,12 @@ class ReviewPane(QFrame):
         self._pages.setCurrentIndex(1)
 
     def tick(self) -> None:
-        """Move the countdown on."""
+        """Move the countdown and the gate's age on; what is selected stays so."""
         current = self._review.current if self._review else None
         if current is not None:
             self._count_down(current.gate)
+            if not self._facts.hasSelectedText():
+                self._tell_facts(current.gate)
         self.conflict.tick()
 
     def focus_decision(self, verdict: Verdict) -> None:
@@ -149,11 +151,7 @@ class ReviewPane(QFrame):
         name = gate.kind.value.capitalize() if gate.kind else one_line(gate.gate_type)
         self._set_chip(name, gate.kind)
         self._title.setText(one_line(gate.summary) or "(no summary)")
-        now = datetime.now(UTC)
-        asked = f"asked by {one_line(gate.requested_by)}" if gate.requested_by else ""
-        parts = (one_line(gate.task_id), f"session {one_line(gate.session_id)}", asked, ago(gate.requested_at, now))
-        self._facts.setText(" · ".join(part for part in parts if part))
-        self._facts.setToolTip(f"Requested {exact(gate.requested_at)}")
+        self._tell_facts(gate)
         self.evidence.show_evidence(found, self._review.is_viewed if self._review else lambda _item: False)
         entry = self._review.entry if self._review is not None else None
         self.conflict.show_entry(entry, gate)
@@ -167,6 +165,13 @@ class ReviewPane(QFrame):
             self.decision.show_draft(self._review.draft)
         self._count_down(gate)
         self._pages.setCurrentIndex(1)
+
+    def _tell_facts(self, gate: Gate) -> None:
+        now = datetime.now(UTC)
+        asked = f"asked by {one_line(gate.requested_by)}" if gate.requested_by else ""
+        parts = (one_line(gate.task_id), f"session {one_line(gate.session_id)}", asked, ago(gate.requested_at, now))
+        self._facts.setText(" · ".join(part for part in parts if part))
+        self._facts.setToolTip(f"Requested {exact(gate.requested_at)}")
 
     def _count_down(self, gate: Gate) -> None:
         now = datetime.now(UTC)

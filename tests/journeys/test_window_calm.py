@@ -84,6 +84,25 @@ async def test_a_decision_moves_nothing_and_leaves_the_focus_in_the_list(valkey:
         assert not window.undo_band.isVisible()
 
 
+async def test_the_age_of_the_open_gate_moves_on_and_a_selection_in_it_stays(
+    valkey: Server, environment: dict[str, str]
+) -> None:
+    await ask(valkey.url, "acme-corp", gate_request("First"))
+    async with running(configured(environment, valkey.url)) as window:
+        await open_gate(window, "First")
+        assert window.review is not None
+        facts = window.review._facts
+        first = facts.text()
+        await until(lambda: facts.text() != first, "it is older")
+        facts.setText("what was told")
+        facts.setSelection(0, 4)
+        window.review.tick()
+        assert (facts.text(), facts.selectedText()) == ("what was told", "what")
+        facts.setSelection(0, 0)
+        window.review.tick()
+        assert "session-1" in facts.text()
+
+
 async def test_a_rejection_without_a_reason_leaves_the_focus_in_the_reason(
     valkey: Server, environment: dict[str, str]
 ) -> None:
