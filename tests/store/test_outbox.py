@@ -19,7 +19,7 @@ from hitl_desktop.domain.outbox import (
     OutboxState,
 )
 from hitl_desktop.store.outbox import DELIVERED_KEPT, LEASE, Outbox, Outcome
-from hitl_desktop.store.outbox_rows import CONTENTS
+from hitl_desktop.store.outbox_rows import CONTENTS, pack
 from tests.environments import key_file
 from tests.stores import add, entry, gate, opened, settings
 
@@ -300,6 +300,18 @@ def test_delivered_rows_are_kept_for_thirty_days(outbox: Outbox) -> None:
     outbox.forget_old(NOW + DELIVERED_KEPT + 1)
     assert state(outbox, one) is None
     assert state(outbox, other) is OutboxState.SENDING
+
+
+def test_what_a_row_is_about_goes_with_it(connection: apsw.Connection, outbox: Outbox) -> None:
+    delivered, answered, taken_back, stays = (put(outbox) for _ in range(4))
+    outbox.withdraw(taken_back.decision_id)
+    claimed(outbox)
+    settle(outbox, delivered, OutboxState.DELIVERED)
+    settle(outbox, answered, OutboxState.CONFLICT, Cause.DECIDED)
+    outbox.close(answered.decision_id)
+    outbox.forget_old(NOW + DELIVERED_KEPT + 1)
+    left = connection.execute("SELECT decision FROM outbox_contents").fetchall()
+    assert left == [(pack(stays.decision),)]
 
 
 def test_what_another_run_of_the_server_confirmed_is_looked_at_again(outbox: Outbox) -> None:
