@@ -28,6 +28,7 @@ class KeptCredentials:
         self._profile = profile
         self._one_at_a_time = asyncio.Lock()
         self._reading: asyncio.Task[Logins | str] | None = None
+        self._read_until = 0.0
         self._is_left_alone = False
         self._locked = ""
         self._locked_until = 0.0
@@ -59,16 +60,18 @@ class KeptCredentials:
 
     async def _logins(self, names: TenantNames) -> Logins | str:
         """Return what the keyring has, or why that cannot be told now."""
+        # One whose connection was given up goes on, and may be another tenant's.
+        if self._reading is not None and not await self._is_answered(self._reading):
+            return _WAITING
         if time.monotonic() < self._locked_until:
             return self._locked
-        if self._reading is not None and not self._reading.done():
-            return _WAITING
-        self._reading = asyncio.create_task(self._read(names))
-        try:
-            async with asyncio.timeout(ANSWERED_WITHIN):
-                return await asyncio.shield(self._reading)
-        except TimeoutError:  # once the person has answered, the next connection asks again
-            return _WAITING
+        self._reading, self._read_until = asyncio.create_task(self._read(names)), time.monotonic() + ANSWERED_WITHIN
+        return self._reading.result() if await self._is_answered(self._reading) else _WAITING
+
+    async def _is_answered(self, reading: asyncio.Task[Logins | str]) -> bool:
+        """Wait for a reading as long as may be; once its person has answered, the next connection asks again."""
+        await asyncio.wait([reading], timeout=max(0.0, self._read_until - time.monotonic()))
+        return reading.done()
 
     async def _read(self, names: TenantNames) -> Logins | str:
         try:

@@ -1,5 +1,6 @@
 """Each session logs in as its own tenant, with what the keyring has at that moment, off the event loop's thread."""
 
+import asyncio
 import os
 import threading
 from collections.abc import Iterator
@@ -104,6 +105,26 @@ async def test_a_keyring_that_fails_is_asked_again_by_the_next_connection() -> N
             backend.error = None
             assert await found(kept) == LOGIN
             assert await found(kept, B) is None  # which is no failure: there is none of theirs
+
+
+async def test_a_reading_whose_caller_was_cancelled_is_waited_for_and_no_other_tenants() -> None:
+    backend = keyrings.Waiting()
+    with keyrings.used(backend):
+        backend.answered.set()
+        keep_login(TenantNames(A), "", Service.REDIS, LOGIN)
+        backend.answered.clear()
+        backend.asked.clear()
+        kept = KeptCredentials("")
+        try:
+            first = asyncio.create_task(found(kept))
+            await until(lambda: backend.asked, "it is being read")
+            first.cancel()
+            await asyncio.wait([first])
+            both = [asyncio.create_task(found(kept, B)), asyncio.create_task(found(kept))]
+            await until(kept._one_at_a_time.locked, "the next connection needs it")
+        finally:
+            backend.answered.set()
+        assert await asyncio.gather(*both) == [None, LOGIN]
 
 
 async def test_a_keyring_that_waits_for_its_person_is_not_waited_for_without_end(

@@ -81,7 +81,9 @@ async def test_a_load_that_is_cut_short_leaves_nothing_running(server: Server) -
 
         session.monitor.follow(cut_short)
         await asyncio.wait([loading])
-        assert asyncio.all_tasks() <= before
+        # A connection that was being made may have had the keyring read, which is done for all and goes on.
+        reading = {backend.credentials._reading}
+        assert asyncio.all_tasks() <= before | reading
 
 
 async def test_a_damaged_record_is_quarantined_and_healed(server: Server) -> None:
