@@ -12,7 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
 
-from hitl_desktop.domain.outbox import Cause, OutboxState
+from hitl_desktop.domain.outbox import Cause, OutboxEntry, OutboxState
 from hitl_desktop.services import connection as module
 from hitl_desktop.services.connection import Connection
 from hitl_desktop.services.errors import Interrupted, LoginUnknown, ServiceError, Unavailable
@@ -73,10 +73,12 @@ async def disturbed(home: Path, server: Server, proxy: Proxy, after: int | None)
         proxy.arm(None if after is None else Fault(Harm.CUT, Way.DOWN, after))
         marks = Marks()
         proxy.passed = marks
-        with suppress(ServiceError):
-            await session.outbox.deliver()
-        rows = [row for row in await session.outbox.entries() if row.decision_id in names]
-        check_told(ledger(server, requests), rows)
+        rows: list[OutboxEntry] = []
+        for _ in range(2):  # what is left after the break needs a new login, at the latest the second time
+            with suppress(ServiceError):
+                await session.outbox.deliver()
+            rows = [row for row in await session.outbox.entries() if row.decision_id in names]
+            check_told(ledger(server, requests), rows)
         server.run("CONFIG", "SET", "requirepass", "one")
         proxy.arm(None)
         await delivered(session, names)
@@ -92,13 +94,6 @@ async def test_whatever_is_told_of_a_decision_is_true(home: Path, valkey: Server
     told: set[Cause] = set()
     for after in points:
         told |= (await disturbed(home, valkey, proxy, after))[0]
-    # No one point is sure to need a login: a connection's end may be seen before something is sent on it, or after, and
-    # replies may come in other lengths and pieces than before.
-    for _ in range(10):
-        if Cause.CREDENTIALS not in told:
-            _, ends = await disturbed(home, valkey, proxy, None)
-            for after in ends:
-                told |= (await disturbed(home, valkey, proxy, after))[0]
     assert Cause.CREDENTIALS in told
 
 
