@@ -152,9 +152,7 @@ class Connection:
                 self._way.leave(self._way.turn)
             raise
 
-    async def _run_together_again(
-        self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[bytes | str | int]]]
-    ) -> list[Any]:
+    async def _run_together_again(self, script: Script, calls: Sequence[Call]) -> list[Any]:
         try:
             return await self._run_together(script, calls)
         except _NOT_CONNECTED as error:  # these were not sent; the others did run

@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -42,6 +42,18 @@ def ring() -> Iterator[keyrings.Asked]:
     backend = keyrings.Asked()
     with keyrings.used(backend):
         keep_login(TenantNames(A), "", Service.REDIS, LOGIN)
+        backend.asked.clear()
+        yield backend
+
+
+@contextmanager
+def waiting_ring() -> Iterator[keyrings.Waiting]:
+    """Yield a keyring that has tenant A's login, and waits for its person from now on."""
+    backend = keyrings.Waiting()
+    with keyrings.used(backend):
+        backend.answered.set()
+        keep_login(TenantNames(A), "", Service.REDIS, LOGIN)
+        backend.answered.clear()
         backend.asked.clear()
         yield backend
 
@@ -108,12 +120,7 @@ async def test_a_keyring_that_fails_is_asked_again_by_the_next_connection() -> N
 
 
 async def test_a_reading_whose_caller_was_cancelled_is_waited_for_and_no_other_tenants() -> None:
-    backend = keyrings.Waiting()
-    with keyrings.used(backend):
-        backend.answered.set()
-        keep_login(TenantNames(A), "", Service.REDIS, LOGIN)
-        backend.answered.clear()
-        backend.asked.clear()
+    with waiting_ring() as backend:
         kept = KeptCredentials("")
         try:
             first = asyncio.create_task(found(kept))
@@ -130,12 +137,7 @@ async def test_a_reading_whose_caller_was_cancelled_is_waited_for_and_no_other_t
 async def test_a_keyring_that_waits_for_its_person_is_not_waited_for_without_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    backend = keyrings.Waiting()
-    with keyrings.used(backend):
-        backend.answered.set()
-        keep_login(TenantNames(A), "", Service.REDIS, LOGIN)
-        backend.answered.clear()
-        backend.asked.clear()
+    with waiting_ring() as backend:
         kept = KeptCredentials("")
         monkeypatch.setattr(module, "ANSWERED_WITHIN", 0.05)
         with pytest.raises(LoginUnknown, match="waits for somebody to unlock it"):
